@@ -1,0 +1,162 @@
+// Package federation is for the nouns of the project: what moves together, who
+// it lets in, and under which policy. Values only.
+//
+// It must never do I/O and never decide.
+package federation
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/samlfailover/samlfailover/signin"
+)
+
+// Mode says how far the controller may go on its own.
+type Mode string
+
+// The modes. Approve is the default.
+const (
+	Observe Mode = "observe" // says what it would do
+	Approve Mode = "approve" // proposes; an operator carries it out with move
+	Auto    Mode = "auto"    // moves by itself when every rule allows it
+)
+
+// AppRef names one SAML application: Name is the operator's word for it (the
+// app's label in the IdP by default), Tenant the configured tenant, ID the
+// vendor's id.
+type AppRef struct {
+	Name   string `json:"name"`
+	Tenant string `json:"tenant"`
+	ID     string `json:"id"`
+}
+
+// String returns tenant/id, which is unique.
+func (a AppRef) String() string { return a.Tenant + "/" + a.ID }
+
+// Account is an AWS account whose roles this federation lets people into.
+// Providers are the ARNs of its IAM SAML providers that belong to the
+// federation. ScanRole is assumed to read, EnforceRole to write trust policies;
+// empty means: use the base credentials as they are.
+type Account struct {
+	ID          string   `json:"id"`
+	Name        string   `json:"name,omitempty"`
+	Providers   []string `json:"providers"`
+	ScanRole    string   `json:"scan_role,omitempty"`
+	EnforceRole string   `json:"enforce_role,omitempty"`
+	ExternalID  string   `json:"-"`
+}
+
+// String names the account for people.
+func (a Account) String() string {
+	if a.Name != "" {
+		return a.ID + " (" + a.Name + ")"
+	}
+	return a.ID
+}
+
+// OwnedBy describes roles that other automation owns: any pattern that matches
+// (glob with * and ?) makes the role not ours to write. Tags are "key" or
+// "key=value" patterns.
+type OwnedBy struct {
+	Names []string `json:"names,omitempty"`
+	Paths []string `json:"paths,omitempty"`
+	Tags  []string `json:"tags,omitempty"`
+}
+
+// Policy is what a federation's owner decided. Zero values mean the defaults
+// that config fills in.
+type Policy struct {
+	Mode                Mode               `json:"mode"`
+	AcceptFewerVantages bool               `json:"accept_fewer_vantages"`
+	MinReadyShare       float64            `json:"min_ready_share"` // 0..1
+	MustBeReady         []string           `json:"must_be_ready,omitempty"`
+	InventoryMaxAge     time.Duration      `json:"inventory_max_age"`
+	Cooldown            time.Duration      `json:"cooldown"` // binds auto only
+	Budget              int                `json:"budget"`   // auto moves in 24 h, the next one drops to approve
+	Prefer              Preference         `json:"prefer"`   // order | latency
+	Relay               signin.RelayPolicy `json:"relay"`
+	OwnedBy             OwnedBy            `json:"owned_by"`
+	Parallel            int                `json:"parallel"` // apps moved at once
+}
+
+// Preference chooses among healthy, ready Regions.
+type Preference string
+
+// The preferences of spec 8.3.
+const (
+	PreferOrder   Preference = "order"   // the order of Regions in the config
+	PreferLatency Preference = "latency" // lowest median latency before the incident
+)
+
+// Federation is what moves together. Regions are the allowed ones in order of
+// preference; the first is home, where the apps belong in calm times.
+type Federation struct {
+	Name      string           `json:"name"`
+	Partition signin.Partition `json:"partition"`
+	Regions   []signin.Region  `json:"regions"`
+	Apps      []AppRef         `json:"apps"`
+	Lead      string           `json:"lead"` // name of the app that moves first
+	Accounts  []Account        `json:"accounts"`
+	Policy    Policy           `json:"policy"`
+}
+
+// Home returns the Region where the apps belong in calm times.
+func (f Federation) Home() signin.Region {
+	if len(f.Regions) == 0 {
+		return signin.Region{}
+	}
+	return f.Regions[0]
+}
+
+// Allows reports whether r is one of the federation's Regions.
+func (f Federation) Allows(r signin.Region) bool {
+	for _, have := range f.Regions {
+		if have == r {
+			return true
+		}
+	}
+	return false
+}
+
+// App returns the app with this name or id.
+func (f Federation) App(name string) (AppRef, bool) {
+	for _, a := range f.Apps {
+		if a.Name == name || a.ID == name {
+			return a, true
+		}
+	}
+	return AppRef{}, false
+}
+
+// RoleRef names one IAM role.
+type RoleRef struct {
+	Account string `json:"account"`
+	ARN     string `json:"arn"`
+}
+
+var roleARN = regexp.MustCompile(`^arn:(aws[a-z-]*):iam::(\d{12}):role(/(?:[\x21-\x7e]+/)?)([\w+=,.@-]{1,64})$`)
+
+// ParseRoleARN splits a role ARN into its parts; path starts and ends with "/".
+func ParseRoleARN(arn string) (ref RoleRef, partition signin.Partition, path, name string, err error) {
+	m := roleARN.FindStringSubmatch(arn)
+	if m == nil {
+		return RoleRef{}, "", "", "", fmt.Errorf("%q is not the ARN of an IAM role", arn)
+	}
+	return RoleRef{Account: m[2], ARN: arn}, signin.Partition(m[1]), m[3], m[4], nil
+}
+
+// Protected reports why AWS alone may change the role at this path, or "".
+// Decided by path, never by name: anyone may create a role with the name (IAM
+// User Guide, service-linked roles; Identity Center User Guide,
+// troubleshooting).
+func Protected(path string) string {
+	switch {
+	case strings.HasPrefix(path, "/aws-service-role/"):
+		return "a service-linked role: only AWS may change it"
+	case strings.HasPrefix(path, "/aws-reserved/"):
+		return "a role of IAM Identity Center: only AWS may change it"
+	}
+	return ""
+}

@@ -1,0 +1,117 @@
+package finding
+
+import "sort"
+
+// Registered describes a code for people: the generated docs/findings.md.
+type Registered struct {
+	Code     Code
+	Severity Severity
+	Title    string
+}
+
+// The codes. Each one that the product can produce stands here.
+const (
+	ForeignACS         Code = "foreign-acs"
+	ForeignRelayState  Code = "foreign-relaystate"
+	ForeignLink        Code = "foreign-link"
+	RelayOtherRegion   Code = "relaystate-other-region"
+	RelayRegionalThing Code = "relaystate-regional-resource"
+	RelayOtherService  Code = "relaystate-other-service"
+	RelayNoConsole     Code = "relaystate-no-console"
+	ChangedMeanwhile   Code = "changed-meanwhile"
+	LostUpdate         Code = "lost-update"
+	NotVisible         Code = "write-not-visible"
+	NotSAML            Code = "not-saml"
+	UnsupportedKind    Code = "unsupported-app-kind"
+	ACSDisagrees       Code = "acs-disagrees"
+	AppNotFound        Code = "app-not-found"
+	IdPAuth            Code = "idp-auth"
+	IdPPermission      Code = "idp-permission"
+	IdPFeature         Code = "idp-feature"
+	IdPRejected        Code = "idp-rejected"
+	IdPThrottled       Code = "idp-throttled"
+	IdPReadOnly        Code = "idp-read-only"
+	IdPUnreachable     Code = "idp-unreachable"
+	IdPAnswer          Code = "idp-answer"
+	TooLarge           Code = "answer-too-large"
+	TooDeep            Code = "answer-too-deep"
+	SoleVantage        Code = "sole-vantage"
+	AudTooWide         Code = "aud-too-wide"
+	RoleNotReady       Code = "role-not-ready"
+	TrustRefused       Code = "trust-edit-refused"
+	TrustProtected     Code = "trust-protected"
+	TrustOwned         Code = "trust-owned-elsewhere"
+	TrustTooLarge      Code = "trust-too-large"
+	TrustDeletedRef    Code = "trust-deleted-principal"
+	TrustMismatch      Code = "trust-read-back-mismatch"
+	AccountUnreadable  Code = "account-unreadable"
+	MoveIncomplete     Code = "move-incomplete"
+	MoveHeld           Code = "move-held"
+	ProofMissing       Code = "proof-missing"
+	EndpointOverride   Code = "endpoint-override"
+	NetworkSetup       Code = "network-setup"
+	ConfigInvalid      Code = "config-invalid"
+	ConfigWritable     Code = "config-writable-by-others"
+)
+
+var register = byCode(list)
+
+// list is the register; each package's codes are added here, in groups.
+var list = []Registered{
+	{ForeignACS, Page, "An app or a trust policy names a sign-in endpoint outside AWS's catalogue; the app is not written."},
+	{ForeignRelayState, Page, "An app's RelayState leads to a host that is not AWS's; it is kept exactly as found."},
+	{ForeignLink, Page, "An IdP answered with a link or redirect to another host; it was not followed."},
+	{RelayOtherRegion, Info, "An app's RelayState is a deep link into another Region; it is kept."},
+	{RelayRegionalThing, Warn, "An app's RelayState names a resource that exists in one Region only; it is kept."},
+	{RelayOtherService, Info, "An app's RelayState leads to an AWS service that is not the console; it is kept."},
+	{RelayNoConsole, Warn, "No console host is known for the target Region; the RelayState is kept."},
+	{ChangedMeanwhile, Warn, "Somebody changed the app between our read and our write; nothing was written."},
+	{LostUpdate, Page, "After our write the app is not what we meant: a value of somebody else was lost or changed."},
+	{NotVisible, Page, "The IdP accepted a write that does not show up when it is read back."},
+	{NotSAML, Warn, "The app does not sign in with SAML 2.0."},
+	{UnsupportedKind, Warn, "This kind of app cannot be moved."},
+	{ACSDisagrees, Warn, "The ACS-bearing fields of an app name different Regions."},
+	{AppNotFound, Page, "The IdP does not know an app that the config names."},
+	{IdPAuth, Page, "The IdP refuses our credential."},
+	{IdPPermission, Page, "Our credential lacks a permission in the IdP."},
+	{IdPFeature, Page, "The IdP tenant lacks a feature that the call needs."},
+	{IdPRejected, Page, "The IdP rejected what we sent."},
+	{IdPThrottled, Warn, "The IdP limits our request rate."},
+	{IdPReadOnly, Warn, "The IdP is in read-only mode."},
+	{IdPUnreachable, Warn, "The IdP cannot be reached or answers with a server error."},
+	{IdPAnswer, Warn, "The IdP answered something that is not what its API documents."},
+	{TooLarge, Warn, "An answer is larger than the limit and was not read."},
+	{TooDeep, Warn, "An answer is nested deeper than the limit and was not parsed."},
+	{SoleVantage, Warn, "One vantage only: our own network fault can look like an outage."},
+	{AudTooWide, Page, "A trust policy admits a sign-in endpoint on a host that is not AWS's."},
+	{RoleNotReady, Warn, "A role does not admit logins at a standby Region."},
+	{TrustRefused, Warn, "A trust policy cannot be edited provably safely."},
+	{TrustProtected, Info, "A role that only AWS may change."},
+	{TrustOwned, Warn, "A role that other automation owns; the change is printed for it instead."},
+	{TrustTooLarge, Warn, "A trust policy would exceed the account's size quota."},
+	{TrustDeletedRef, Warn, "A trust policy names a deleted principal; IAM rejects every rewrite of it."},
+	{TrustMismatch, Page, "A trust policy does not read back as it was written."},
+	{AccountUnreadable, Warn, "An account could not be read."},
+	{MoveIncomplete, Page, "A move ended before every app was moved."},
+	{MoveHeld, Info, "A rule holds a move."},
+	{ProofMissing, Warn, "A move could not be proved to the level that was asked for."},
+	{EndpointOverride, Warn, "The environment names an AWS endpoint of its own; it is ignored."},
+	{NetworkSetup, Page, "Proxy or CA settings cannot be used."},
+	{ConfigInvalid, Page, "The config has errors."},
+	{ConfigWritable, Page, "The config file can be changed by other users."},
+}
+
+func byCode(in []Registered) map[Code]Registered {
+	out := make(map[Code]Registered, len(in))
+	for _, r := range in {
+		out[r.Code] = r
+	}
+	return out
+}
+
+// Register returns every code with its title, sorted by code.
+func Register() []Registered {
+	out := append([]Registered(nil), list...)
+	sort.Slice(out, func(i, j int) bool { return out[i].Code < out[j].Code })
+	return out
+}

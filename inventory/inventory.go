@@ -1,0 +1,117 @@
+// Package inventory is for dated snapshots of what was read from AWS and the
+// IdPs in calm times, and for the file that keeps them: in an outage a decision
+// works on these and asks nobody.
+//
+// It must never call AWS or an IdP, and never edit what it was given.
+package inventory
+
+import (
+	"time"
+
+	"github.com/samlfailover/samlfailover/finding"
+	"github.com/samlfailover/samlfailover/signin"
+)
+
+// Readiness says whether a role could serve a Region right now.
+type Readiness string
+
+// The answers; anything but Ready comes with a finding.
+const (
+	Ready       Readiness = "ready"
+	NotReady    Readiness = "not-ready"
+	Conditional Readiness = "conditional"
+	Unknown     Readiness = "unknown"
+)
+
+// Role is one federated IAM role as last scanned. Trust is the decoded trust
+// policy, byte for byte as IAM returned it.
+type Role struct {
+	Account   string            `json:"account"`
+	ARN       string            `json:"arn"`
+	Name      string            `json:"name"`
+	Path      string            `json:"path"`
+	Trust     string            `json:"trust"`
+	Protected string            `json:"protected,omitempty"` // why AWS alone may change it
+	Regions   []RegionReadiness `json:"regions"`
+}
+
+// RegionReadiness is a role's answer for one Region.
+type RegionReadiness struct {
+	Region  signin.Region    `json:"region"`
+	State   Readiness        `json:"state"`
+	Finding *finding.Finding `json:"finding,omitempty"`
+}
+
+// AccountScan is what one account's scan returned. Error is set when it failed;
+// Roles then hold what an earlier scan saw, if anything, dated ReadAt.
+type AccountScan struct {
+	ID        string           `json:"id"`
+	Name      string           `json:"name,omitempty"`
+	ReadAt    time.Time        `json:"read_at"`
+	SizeQuota int              `json:"size_quota"` // trust-policy characters; 0 = unknown
+	Calls     int              `json:"calls"`      // API calls the scan took
+	Roles     []Role           `json:"roles"`      // federated roles only
+	Scanned   int              `json:"scanned"`    // all roles read
+	Error     *finding.Finding `json:"error,omitempty"`
+}
+
+// Snapshot is the state of one federation's roles.
+type Snapshot struct {
+	Federation string        `json:"federation"`
+	TakenAt    time.Time     `json:"taken_at"`
+	Accounts   []AccountScan `json:"accounts"`
+}
+
+// Share is the readiness of a federation for one Region: a share with names.
+type Share struct {
+	Region      signin.Region     `json:"region"`
+	Total       int               `json:"total"`
+	Ready       int               `json:"ready"`
+	Conditional int               `json:"conditional"`
+	Unknown     int               `json:"unknown"`
+	NotReady    []finding.Finding `json:"not_ready,omitempty"` // subject = role ARN
+	TakenAt     time.Time         `json:"taken_at"`
+}
+
+// Fraction returns Ready/Total, 0 when there is no role at all.
+func (s Share) Fraction() float64 {
+	if s.Total == 0 {
+		return 0
+	}
+	return float64(s.Ready) / float64(s.Total)
+}
+
+// Share counts the snapshot's roles for one Region.
+func (s Snapshot) Share(r signin.Region) Share {
+	out := Share{Region: r, TakenAt: s.TakenAt}
+	for _, a := range s.Accounts {
+		for _, role := range a.Roles {
+			out.Total++
+			rr := role.in(r)
+			switch rr.State {
+			case Ready:
+				out.Ready++
+				continue
+			case Conditional:
+				out.Conditional++
+			case Unknown:
+				out.Unknown++
+			}
+			if rr.Finding != nil {
+				out.NotReady = append(out.NotReady, *rr.Finding)
+			}
+		}
+	}
+	return out
+}
+
+func (r Role) in(region signin.Region) RegionReadiness {
+	for _, rr := range r.Regions {
+		if rr.Region == region {
+			return rr
+		}
+	}
+	return RegionReadiness{Region: region, State: Unknown, Finding: &finding.Finding{
+		Code: finding.RoleNotReady, Subject: r.ARN, What: "readiness for " + region.String() + " is not known",
+		Why: "the last scan did not look at this Region", Remedy: "run: samlfailover trust scan"}}
+}

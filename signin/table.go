@@ -1,0 +1,56 @@
+package signin
+
+// rows is the compiled catalogue: every AWS Region that has a sign-in endpoint
+// and nothing else. Sources: AWS General Reference, "AWS Sign-In endpoints and
+// quotas" and "AWS Management Console endpoints and quotas" (hosts); botocore's
+// endpoint rules of the signin service (sovereign and isolated partitions) and
+// of STS; IAM User Guide, "Managing AWS STS in an AWS Region" (opt-in).
+// A bare host belongs to us-east-1, us-gov-west-1 and cn-north-1.
+var rows = [...]row{
+	{AWS, "af-south-1", "af-south-1.signin.aws.amazon.com", "af-south-1.console.aws.amazon.com", "sts.af-south-1.amazonaws.com", true, 0},
+	{AWS, "ap-east-1", "ap-east-1.signin.aws.amazon.com", "ap-east-1.console.aws.amazon.com", "sts.ap-east-1.amazonaws.com", true, 0},
+	{AWS, "ap-east-2", "ap-east-2.signin.aws.amazon.com", "ap-east-2.console.aws.amazon.com", "sts.ap-east-2.amazonaws.com", true, optInByRule},
+	{AWS, "ap-northeast-1", "ap-northeast-1.signin.aws.amazon.com", "ap-northeast-1.console.aws.amazon.com", "sts.ap-northeast-1.amazonaws.com", false, 0},
+	{AWS, "ap-northeast-2", "ap-northeast-2.signin.aws.amazon.com", "ap-northeast-2.console.aws.amazon.com", "sts.ap-northeast-2.amazonaws.com", false, 0},
+	{AWS, "ap-northeast-3", "ap-northeast-3.signin.aws.amazon.com", "ap-northeast-3.console.aws.amazon.com", "sts.ap-northeast-3.amazonaws.com", false, 0},
+	{AWS, "ap-south-1", "ap-south-1.signin.aws.amazon.com", "ap-south-1.console.aws.amazon.com", "sts.ap-south-1.amazonaws.com", false, 0},
+	{AWS, "ap-south-2", "ap-south-2.signin.aws.amazon.com", "ap-south-2.console.aws.amazon.com", "sts.ap-south-2.amazonaws.com", true, 0},
+	{AWS, "ap-southeast-1", "ap-southeast-1.signin.aws.amazon.com", "ap-southeast-1.console.aws.amazon.com", "sts.ap-southeast-1.amazonaws.com", false, 0},
+	{AWS, "ap-southeast-2", "ap-southeast-2.signin.aws.amazon.com", "ap-southeast-2.console.aws.amazon.com", "sts.ap-southeast-2.amazonaws.com", false, 0},
+	{AWS, "ap-southeast-3", "ap-southeast-3.signin.aws.amazon.com", "ap-southeast-3.console.aws.amazon.com", "sts.ap-southeast-3.amazonaws.com", true, 0},
+	{AWS, "ap-southeast-4", "ap-southeast-4.signin.aws.amazon.com", "ap-southeast-4.console.aws.amazon.com", "sts.ap-southeast-4.amazonaws.com", true, 0},
+	{AWS, "ap-southeast-5", "ap-southeast-5.signin.aws.amazon.com", "ap-southeast-5.console.aws.amazon.com", "sts.ap-southeast-5.amazonaws.com", true, 0},
+	{AWS, "ap-southeast-6", "ap-southeast-6.signin.aws.amazon.com", "ap-southeast-6.console.aws.amazon.com", "sts.ap-southeast-6.amazonaws.com", true, optInByRule},
+	{AWS, "ap-southeast-7", "ap-southeast-7.signin.aws.amazon.com", "ap-southeast-7.console.aws.amazon.com", "sts.ap-southeast-7.amazonaws.com", true, 0},
+	{AWS, "ca-central-1", "ca-central-1.signin.aws.amazon.com", "ca-central-1.console.aws.amazon.com", "sts.ca-central-1.amazonaws.com", false, 0},
+	{AWS, "ca-west-1", "ca-west-1.signin.aws.amazon.com", "ca-west-1.console.aws.amazon.com", "sts.ca-west-1.amazonaws.com", true, 0},
+	{AWS, "eu-central-1", "eu-central-1.signin.aws.amazon.com", "eu-central-1.console.aws.amazon.com", "sts.eu-central-1.amazonaws.com", false, 0},
+	{AWS, "eu-central-2", "eu-central-2.signin.aws.amazon.com", "eu-central-2.console.aws.amazon.com", "sts.eu-central-2.amazonaws.com", true, 0},
+	{AWS, "eu-north-1", "eu-north-1.signin.aws.amazon.com", "eu-north-1.console.aws.amazon.com", "sts.eu-north-1.amazonaws.com", false, 0},
+	{AWS, "eu-south-1", "eu-south-1.signin.aws.amazon.com", "eu-south-1.console.aws.amazon.com", "sts.eu-south-1.amazonaws.com", true, 0},
+	{AWS, "eu-south-2", "eu-south-2.signin.aws.amazon.com", "eu-south-2.console.aws.amazon.com", "sts.eu-south-2.amazonaws.com", true, 0},
+	{AWS, "eu-west-1", "eu-west-1.signin.aws.amazon.com", "eu-west-1.console.aws.amazon.com", "sts.eu-west-1.amazonaws.com", false, 0},
+	{AWS, "eu-west-2", "eu-west-2.signin.aws.amazon.com", "eu-west-2.console.aws.amazon.com", "sts.eu-west-2.amazonaws.com", false, 0},
+	{AWS, "eu-west-3", "eu-west-3.signin.aws.amazon.com", "eu-west-3.console.aws.amazon.com", "sts.eu-west-3.amazonaws.com", false, 0},
+	{AWS, "il-central-1", "il-central-1.signin.aws.amazon.com", "il-central-1.console.aws.amazon.com", "sts.il-central-1.amazonaws.com", true, 0},
+	{AWS, "me-central-1", "me-central-1.signin.aws.amazon.com", "me-central-1.console.aws.amazon.com", "sts.me-central-1.amazonaws.com", true, 0},
+	{AWS, "me-south-1", "me-south-1.signin.aws.amazon.com", "me-south-1.console.aws.amazon.com", "sts.me-south-1.amazonaws.com", true, 0},
+	{AWS, "mx-central-1", "mx-central-1.signin.aws.amazon.com", "mx-central-1.console.aws.amazon.com", "sts.mx-central-1.amazonaws.com", true, 0},
+	{AWS, "sa-east-1", "sa-east-1.signin.aws.amazon.com", "sa-east-1.console.aws.amazon.com", "sts.sa-east-1.amazonaws.com", false, 0},
+	{AWS, "us-east-1", "signin.aws.amazon.com", "us-east-1.console.aws.amazon.com", "sts.us-east-1.amazonaws.com", false, 0},
+	{AWS, "us-east-2", "us-east-2.signin.aws.amazon.com", "us-east-2.console.aws.amazon.com", "sts.us-east-2.amazonaws.com", false, 0},
+	{AWS, "us-west-1", "us-west-1.signin.aws.amazon.com", "us-west-1.console.aws.amazon.com", "sts.us-west-1.amazonaws.com", false, 0},
+	{AWS, "us-west-2", "us-west-2.signin.aws.amazon.com", "us-west-2.console.aws.amazon.com", "sts.us-west-2.amazonaws.com", false, 0},
+	{China, "cn-north-1", "signin.amazonaws.cn", "cn-north-1.console.amazonaws.cn", "sts.cn-north-1.amazonaws.com.cn", false, consoleUnchecked | bareHostThirdParty},
+	{China, "cn-northwest-1", "cn-northwest-1.signin.amazonaws.cn", "cn-northwest-1.console.amazonaws.cn", "sts.cn-northwest-1.amazonaws.com.cn", false, consoleUnchecked},
+	{GovCloud, "us-gov-east-1", "us-gov-east-1.signin.amazonaws-us-gov.com", "us-gov-east-1.console.amazonaws-us-gov.com", "sts.us-gov-east-1.amazonaws.com", false, consoleUnchecked},
+	{GovCloud, "us-gov-west-1", "signin.amazonaws-us-gov.com", "us-gov-west-1.console.amazonaws-us-gov.com", "sts.us-gov-west-1.amazonaws.com", false, consoleUnchecked},
+	{Sovereign, "eusc-de-east-1", "eusc-de-east-1.signin.amazonaws-eusc.eu", "eusc-de-east-1.console.amazonaws-eusc.eu", "sts.eusc-de-east-1.amazonaws.eu", false, samlPath},
+	{ISO, "us-iso-east-1", "signin.c2shome.ic.gov", "", "sts.us-iso-east-1.c2s.ic.gov", false, samlPath | consoleUnknown | bareHostAssumed},
+	{ISO, "us-iso-west-1", "us-iso-west-1.signin.c2shome.ic.gov", "", "sts.us-iso-west-1.c2s.ic.gov", false, samlPath | consoleUnknown},
+	{ISOB, "us-isob-east-1", "signin.sc2shome.sgov.gov", "", "sts.us-isob-east-1.sc2s.sgov.gov", false, samlPath | consoleUnknown | bareHostAssumed},
+	{ISOB, "us-isob-west-1", "us-isob-west-1.signin.sc2shome.sgov.gov", "", "sts.us-isob-west-1.sc2s.sgov.gov", false, samlPath | consoleUnknown},
+	{ISOE, "eu-isoe-west-1", "eu-isoe-west-1.signin.csphome.adc-e.uk", "", "sts.eu-isoe-west-1.cloud.adc-e.uk", false, samlPath | consoleUnknown},
+	{ISOF, "us-isof-east-1", "us-isof-east-1.signin.csphome.hci.ic.gov", "", "sts.us-isof-east-1.csp.hci.ic.gov", false, samlPath | consoleUnknown},
+	{ISOF, "us-isof-south-1", "us-isof-south-1.signin.csphome.hci.ic.gov", "", "sts.us-isof-south-1.csp.hci.ic.gov", false, samlPath | consoleUnknown},
+}

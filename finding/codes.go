@@ -25,6 +25,10 @@ const (
 	UnsupportedKind    Code = "unsupported-app-kind"
 	ACSDisagrees       Code = "acs-disagrees"
 	AppNotFound        Code = "app-not-found"
+	AppInactive        Code = "app-inactive"
+	OtherPartition     Code = "other-partition"
+	AudienceIsEndpoint Code = "audience-is-endpoint"
+	LaterEdit          Code = "later-edit-kept"
 	IdPAuth            Code = "idp-auth"
 	IdPPermission      Code = "idp-permission"
 	IdPFeature         Code = "idp-feature"
@@ -48,6 +52,11 @@ const (
 	MoveIncomplete     Code = "move-incomplete"
 	MoveHeld           Code = "move-held"
 	ProofMissing       Code = "proof-missing"
+	BudgetSpent        Code = "move-budget-spent"
+	AppDrifted         Code = "app-drifted"
+	NotMember          Code = "not-a-member"
+	LeaderLost         Code = "leader-lost"
+	RecordMissing      Code = "record-missing"
 	EndpointOverride   Code = "endpoint-override"
 	NetworkSetup       Code = "network-setup"
 	ConfigInvalid      Code = "config-invalid"
@@ -72,6 +81,10 @@ var list = []Registered{
 	{UnsupportedKind, Warn, "This kind of app cannot be moved."},
 	{ACSDisagrees, Warn, "The ACS-bearing fields of an app name different Regions."},
 	{AppNotFound, Page, "The IdP does not know an app that the config names."},
+	{AppInactive, Warn, "An app is switched off in the IdP; nobody can sign in through it."},
+	{OtherPartition, Warn, "The target Region belongs to another AWS partition than the app."},
+	{AudienceIsEndpoint, Info, "An app's audience is a sign-in endpoint; it is left as it is."},
+	{LaterEdit, Warn, "An undo kept a value that somebody changed after the move."},
 	{IdPAuth, Page, "The IdP refuses our credential."},
 	{IdPPermission, Page, "Our credential lacks a permission in the IdP."},
 	{IdPFeature, Page, "The IdP tenant lacks a feature that the call needs."},
@@ -95,6 +108,11 @@ var list = []Registered{
 	{MoveIncomplete, Page, "A move ended before every app was moved."},
 	{MoveHeld, Info, "A rule holds a move."},
 	{ProofMissing, Warn, "A move could not be proved to the level that was asked for."},
+	{BudgetSpent, Page, "The controller moved a federation too often in a day; it now asks a person."},
+	{AppDrifted, Warn, "Somebody else moved an app to a third Region; it is left alone."},
+	{NotMember, Page, "A record names an app or a Region that the config in force does not; it is not written."},
+	{LeaderLost, Warn, "This controller is no longer the leader; it writes nothing more."},
+	{RecordMissing, Page, "The audit record could not be written, so nothing was changed."},
 	{EndpointOverride, Warn, "The environment names an AWS endpoint of its own; it is ignored."},
 	{NetworkSetup, Page, "Proxy or CA settings cannot be used."},
 	{ConfigInvalid, Page, "The config has errors."},

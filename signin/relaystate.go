@@ -140,14 +140,15 @@ func splitConsole(url string) (consoleURL, bool) {
 }
 
 // splitHTTPS returns host and rest of a plain https URL; ok is false when the
-// text holds anything outside printable ASCII, a backslash, or an authority
-// with more than a lower-case DNS name.
+// text holds anything outside printable ASCII, a backslash, a broken percent
+// escape, or an authority with more than a lower-case DNS name.
 func splitHTTPS(url string) (host, rest string, ok bool) {
 	if len(url) > 4096 {
 		return "", "", false
 	}
 	for i := range len(url) {
-		if c := url[i]; c <= ' ' || c >= 0x7f || c == '\\' {
+		c := url[i]
+		if c <= ' ' || c >= 0x7f || c == '\\' || c == '%' && !hexPair(url[i+1:]) {
 			return "", "", false
 		}
 	}
@@ -166,6 +167,11 @@ func splitHTTPS(url string) (host, rest string, ok bool) {
 		}
 	}
 	return host, rest, host != "" && !strings.HasSuffix(host, ".") && !strings.HasPrefix(host, ".")
+}
+
+func hexPair(s string) bool {
+	isHex := func(c byte) bool { return strings.IndexByte("0123456789abcdefABCDEF", c) >= 0 }
+	return len(s) >= 2 && isHex(s[0]) && isHex(s[1])
 }
 
 // Rewrite decides what the RelayState old of an app becomes when the app moves

@@ -33,11 +33,12 @@ type Document struct {
 }
 
 // Change is one JSON value to change. Before and After are raw JSON; nil means
-// that the key is absent, the literal null is a value.
+// that the key is absent, the literal null is a value: a stored Change keeps
+// that difference.
 type Change struct {
 	Pointer Pointer         `json:"pointer"`
-	Before  json.RawMessage `json:"before"`
-	After   json.RawMessage `json:"after"`
+	Before  json.RawMessage `json:"before,omitempty"`
+	After   json.RawMessage `json:"after,omitempty"`
 }
 
 // App is what a Codec understands of a Document. Movable is true only if
@@ -60,6 +61,23 @@ type App struct {
 // Region returns the active Region: where logins through the app go now.
 func (a App) Region() signin.Region { return a.ACS.Region() }
 
+// Refusal returns why the app may not be written: nil if it is movable, else
+// its gravest finding.
+func (a App) Refusal() error {
+	if a.Movable {
+		return nil
+	}
+	for _, s := range []finding.Severity{finding.Page, finding.Warn, finding.Info} {
+		for _, f := range a.Findings {
+			if f.Severity() == s {
+				return f
+			}
+		}
+	}
+	return finding.Finding{Code: finding.UnsupportedKind, Subject: "app " + string(a.ID),
+		What: "this app cannot be moved", Remedy: "change the endpoint by hand in the IdP"}
+}
+
 // Tenant is one configured tenant of an IdP. Safe for concurrent use. Errors
 // carry a finding.Finding (finding.From) with the vendor's answer and the next
 // step.
@@ -68,11 +86,27 @@ type Tenant interface {
 	// what cannot be moved is reported and not hidden.
 	List(context.Context) ([]Document, error)
 	Read(context.Context, AppID) (Document, error)
-	// Write sends the document with the changes applied; it never reads.
+	// Write sends the document with the changes applied, once; it never reads.
+	// An error that another try may cure, or that leaves open whether the write
+	// was applied, carries a *RetryError; any other is the vendor's refusal.
 	Write(context.Context, Document, []Change) error
 	// Warm keeps a token with at least half its life, so that a move needs none.
 	Warm(context.Context) error
 }
+
+// RetryError says that a write may be tried again after a while. Step reads the
+// app again first, so that a repeated write never replaces what somebody else
+// wrote meanwhile.
+type RetryError struct {
+	After time.Duration
+	Err   error
+}
+
+// Error is the cause's text.
+func (e *RetryError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *RetryError) Unwrap() error { return e.Err }
 
 // Codec is the pure knowledge of one vendor's JSON.
 type Codec interface {

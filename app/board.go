@@ -1,0 +1,140 @@
+package app
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/samlfailover/samlfailover/failover"
+	"github.com/samlfailover/samlfailover/health"
+	"github.com/samlfailover/samlfailover/signin"
+)
+
+// board keeps what the vantages last said and turns it into verdicts when
+// asked. Safe for concurrent use.
+type board struct {
+	configured int
+	regions    []signin.Region
+	maxAge     time.Duration
+
+	mu      sync.Mutex
+	seen    map[string]health.Observation // by vantage and Region
+	wake    []chan struct{}
+	latency map[signin.Region]*latencies
+}
+
+func newBoard(configured int, regions []signin.Region, maxAge time.Duration) *board {
+	return &board{configured: configured, regions: regions, maxAge: maxAge,
+		seen: map[string]health.Observation{}, latency: map[signin.Region]*latencies{}}
+}
+
+// changes returns a channel that is poked when something was published.
+func (b *board) changes() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c := make(chan struct{}, 1)
+	b.wake = append(b.wake, c)
+	return c
+}
+
+// publish takes one observation; it never blocks.
+func (b *board) publish(o health.Observation) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	key := o.Vantage + "|" + o.Region.String()
+	before, known := b.seen[key]
+	b.seen[key] = o
+	b.noteLatency(o)
+	if known && before.State == o.State {
+		return // the loop looks on its own clock; only changes hurry it
+	}
+	for _, c := range b.wake {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Verdicts implements controller.Verdicts.
+func (b *board) Verdicts() []health.Verdict {
+	b.mu.Lock()
+	all := make([]health.Observation, 0, len(b.seen))
+	for _, o := range b.seen {
+		all = append(all, o)
+	}
+	b.mu.Unlock()
+	return health.Verdicts(b.configured, b.regions, all, b.maxAge, time.Now())
+}
+
+// suspicious reports whether any Region is suspect or unhealthy: calm-time work
+// waits then.
+func (b *board) suspicious() bool {
+	return slices.ContainsFunc(b.Verdicts(), func(v health.Verdict) bool { return v.Suspect || v.State == health.Unhealthy })
+}
+
+// latencies is a ring of the sign-in probe's answer times in one Region while
+// it was healthy: 24 hours at the steady rate (spec 8.3).
+type latencies struct {
+	samples []latency
+	next    int
+}
+
+type latency struct {
+	at   time.Time
+	took time.Duration
+}
+
+const (
+	latencyWindow = 24 * time.Hour
+	maxLatencies  = 8640 // one in 10 s
+)
+
+// noteLatency keeps the newest good sign-in sample. The caller holds the lock.
+func (b *board) noteLatency(o health.Observation) {
+	if o.State != health.Healthy {
+		return
+	}
+	ring := b.latency[o.Region]
+	if ring == nil {
+		ring = &latencies{}
+		b.latency[o.Region] = ring
+	}
+	for _, r := range o.Last {
+		if r.Kind != health.SignIn || r.Outcome != health.OK || r.Start.Before(o.At.Add(-time.Second)) {
+			continue
+		}
+		l := latency{r.Start, r.Took}
+		if len(ring.samples) < maxLatencies {
+			ring.samples = append(ring.samples, l)
+			continue
+		}
+		ring.samples[ring.next] = l
+		ring.next = (ring.next + 1) % maxLatencies
+	}
+}
+
+// latencyMedians returns each Region's median over the window.
+func (b *board) latencyMedians() []failover.Latency {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	since := time.Now().Add(-latencyWindow)
+	var out []failover.Latency
+	for _, r := range b.regions {
+		ring := b.latency[r]
+		if ring == nil {
+			continue
+		}
+		var took []time.Duration
+		for _, s := range ring.samples {
+			if s.at.After(since) {
+				took = append(took, s.took)
+			}
+		}
+		if len(took) > 0 {
+			slices.Sort(took)
+			out = append(out, failover.Latency{Region: r, Median: took[len(took)/2]})
+		}
+	}
+	return out
+}

@@ -1,0 +1,158 @@
+package app
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"syscall"
+
+	"github.com/samlfailover/samlfailover/control"
+	"github.com/samlfailover/samlfailover/failover"
+	"github.com/samlfailover/samlfailover/failover/move"
+	"github.com/samlfailover/samlfailover/outbound"
+	"github.com/samlfailover/samlfailover/server"
+)
+
+// ErrNoController: nobody answers on the data folder's socket.
+var ErrNoController = errors.New("no controller is running on this config's data folder")
+
+// Client speaks to a running controller over its local socket, with the same
+// use cases as control. Safe for concurrent use.
+type Client struct {
+	http  *http.Client
+	token string
+}
+
+// Dial finds the controller of a data folder.
+func Dial(dataDir string) (*Client, error) {
+	place, err := server.PlaceOf(dataDir)
+	if err != nil {
+		return nil, err
+	}
+	token, err := place.ReadToken()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w (%s); start one with: samlfailover serve", ErrNoController, dataDir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Client{http: outbound.Local(place.Socket), token: token}, nil
+}
+
+// Close drops idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Status asks how everything stands.
+func (c *Client) Status(ctx context.Context) (out control.Status, err error) {
+	return out, c.call(ctx, http.MethodGet, "/v1/status", nil, &out)
+}
+
+// Plan asks what a move would do.
+func (c *Client) Plan(ctx context.Context, r control.MoveRequest) (out failover.Decision, err error) {
+	return out, c.call(ctx, http.MethodPost, "/v1/plan", r, &out)
+}
+
+// Explain asks why things stand as they do.
+func (c *Client) Explain(ctx context.Context, federation, region string) (out control.Explanation, err error) {
+	q := url.Values{"federation": {federation}, "region": {region}}
+	return out, c.call(ctx, http.MethodGet, "/v1/explain?"+q.Encode(), nil, &out)
+}
+
+// Move asks for a move and follows it to its end. When the connection breaks,
+// the move goes on; status tells how it ended.
+func (c *Client) Move(ctx context.Context, r control.MoveRequest, follow func(move.Event)) (control.MoveAnswer, error) {
+	res, err := c.send(ctx, http.MethodPost, "/v1/moves", r)
+	if err != nil {
+		return control.MoveAnswer{}, err
+	}
+	defer res.Body.Close() //nolint:errcheck // read to its end or given up
+	if res.StatusCode != http.StatusOK {
+		return control.MoveAnswer{}, problemOf(res)
+	}
+	lines := bufio.NewScanner(res.Body)
+	lines.Buffer(nil, 8<<20)
+	for lines.Scan() {
+		var l server.MoveLine
+		if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
+			return control.MoveAnswer{}, fmt.Errorf("read the controller's answer: %w", err)
+		}
+		switch {
+		case l.Problem != nil:
+			return control.MoveAnswer{}, failure(*l.Problem)
+		case l.Answer != nil:
+			return *l.Answer, nil
+		case l.Event != nil && follow != nil:
+			follow(*l.Event)
+		}
+	}
+	err = lines.Err()
+	if err == nil {
+		err = io.ErrUnexpectedEOF
+	}
+	return control.MoveAnswer{}, fmt.Errorf("the connection to the controller ended during the move, which may go on; see: samlfailover status: %w", err)
+}
+
+func (c *Client) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
+	var b bytes.Buffer
+	if body != nil {
+		if err := json.NewEncoder(&b).Encode(body); err != nil {
+			return nil, fmt.Errorf("encode the request: %w", err)
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+server.Host+path, &b)
+	if err != nil {
+		return nil, fmt.Errorf("make the request: %w", err)
+	}
+	req.Header.Set("Authorization", "Bearer "+c.token)
+	req.Header.Set("Content-Type", "application/json")
+	res, err := c.http.Do(req)
+	if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w; start one with: samlfailover serve", ErrNoController)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ask the controller: %w", err)
+	}
+	return res, nil
+}
+
+// maxAnswer bounds an answer of the controller.
+const maxAnswer = 64 << 20
+
+func (c *Client) call(ctx context.Context, method, path string, body, into any) error {
+	res, err := c.send(ctx, method, path, body)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close() //nolint:errcheck // read to its end
+	if res.StatusCode != http.StatusOK {
+		return problemOf(res)
+	}
+	if err := json.NewDecoder(io.LimitReader(res.Body, maxAnswer)).Decode(into); err != nil {
+		return fmt.Errorf("read the controller's answer: %w", err)
+	}
+	return nil
+}
+
+// problemOf turns an error answer into the failure it describes.
+func problemOf(res *http.Response) error {
+	var p server.Problem
+	if err := json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&p); err != nil {
+		return fmt.Errorf("the controller answered %s with something else than a problem: %w", res.Status, err)
+	}
+	return failure(p)
+}
+
+func failure(p server.Problem) error {
+	text := p.Detail
+	if text == "" {
+		text = p.Title
+	}
+	return &control.Failure{Kind: p.Kind, Message: text, Rule: p.Rule, Finding: p.Finding}
+}

@@ -1,0 +1,64 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/samlfailover/samlfailover/awsaccess"
+	"github.com/samlfailover/samlfailover/config"
+	"github.com/samlfailover/samlfailover/federation"
+	"github.com/samlfailover/samlfailover/outbound"
+	"github.com/samlfailover/samlfailover/trustpolicy/fleet"
+)
+
+// access builds the base AWS identity. Regional STS is asked in the configured
+// Region first; without one, in the federations' Regions, the standbys before
+// home, since home is what is expected to break.
+func access(s Setup, secrets config.Secrets, n *outbound.Network) (*awsaccess.Access, error) {
+	regions := stsRegions(s.Config)
+	return awsaccess.New(awsaccess.Settings{
+		Region: regions[0], FallbackRegions: regions[1:],
+		AccessKeyID: secrets.AWS.AccessKeyID, SecretAccessKey: secrets.AWS.SecretAccessKey, SessionToken: secrets.AWS.SessionToken,
+		Profile: s.Config.AWS.Profile, Env: s.Env, Network: n,
+		AllowEndpointOverride: s.Config.Network.AllowEndpointOverride, Logger: s.Log,
+	})
+}
+
+func stsRegions(c *config.Config) []string {
+	var out []string
+	seen := map[string]bool{"": true}
+	add := func(code string) {
+		if !seen[code] {
+			seen[code] = true
+			out = append(out, code)
+		}
+	}
+	add(c.AWS.Region.String())
+	for _, r := range c.AWS.FallbackRegions {
+		add(r.String())
+	}
+	if len(out) == 0 {
+		for _, f := range c.Federations() {
+			for _, r := range append(f.Regions[1:len(f.Regions):len(f.Regions)], f.Regions[0]) {
+				add(r.String())
+			}
+		}
+	}
+	return out
+}
+
+// opener opens an account's IAM through its scan or enforce role.
+func opener(a *awsaccess.Access) fleet.Opener {
+	return func(ctx context.Context, acc federation.Account, purpose fleet.Purpose) (fleet.IAM, error) {
+		role := awsaccess.RoleToAssume{RoleARN: acc.ScanRole, ExternalID: acc.ExternalID, SessionName: "samlfailover-scan"}
+		if purpose == fleet.ToWrite {
+			role.RoleARN, role.SessionName = acc.EnforceRole, "samlfailover-enforce"
+		}
+		return a.IAM(ctx, role)
+	}
+}
+
+// newFleet returns one federation's trust policies.
+func newFleet(f federation.Federation, a *awsaccess.Access, log *slog.Logger, progress func(fleet.Progress)) (*fleet.Fleet, error) {
+	return fleet.New(fleet.Options{Federation: f, Open: opener(a), Log: log, Progress: progress})
+}

@@ -1,0 +1,122 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/samlfailover/samlfailover/control"
+	"github.com/samlfailover/samlfailover/failover"
+	"github.com/samlfailover/samlfailover/failover/controller"
+	"github.com/samlfailover/samlfailover/federation"
+	"github.com/samlfailover/samlfailover/idp"
+	"github.com/samlfailover/samlfailover/inventory"
+)
+
+// schedule lists the work by the clock.
+func (s *Service) schedule(loops map[string]*controller.Controller) []job {
+	return []job{
+		{name: "trust_scan", when: s.o.Config.Schedules.TrustScan, run: func(ctx context.Context) error { return s.scanAll(ctx, loops) }},
+		{name: "report", when: s.o.Config.Schedules.Report, run: func(context.Context) error { return s.report() }},
+	}
+}
+
+// scanAll reads every federation's roles; it only looks.
+func (s *Service) scanAll(ctx context.Context, loops map[string]*controller.Controller) error {
+	var errs []error
+	for _, f := range s.feds {
+		if len(f.Accounts) == 0 {
+			continue
+		}
+		errs = append(errs, s.scan(ctx, f))
+		loops[f.Name].Kick()
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Service) scan(ctx context.Context, f federation.Federation) error {
+	fl, err := newFleet(f, s.base, s.o.Log, nil)
+	if err != nil {
+		return err
+	}
+	snap, err := control.Trust{Federation: f, Fleet: fl, Keeper: s.keeper}.Scan(ctx)
+	if err != nil {
+		return err
+	}
+	s.shares.keep(f, snap)
+	for _, p := range control.Problems(snap) {
+		s.o.Log.Warn("an account could not be scanned", "federation", f.Name, "finding", p.Error())
+	}
+	home := snap.Share(f.Home())
+	s.o.Log.Info("roles scanned", "federation", f.Name, "roles", home.Total)
+	return nil
+}
+
+// firstScan scans once at the start if nothing is known, or only what is too
+// old to count.
+func (s *Service) firstScan(ctx context.Context, loops map[string]*controller.Controller) {
+	j := jobs{calm: s.calm(loops), log: s.o.Log}
+	for _, f := range s.feds {
+		snap, err := s.keeper.LoadRoles(f.Name)
+		fresh := err == nil && time.Since(snap.TakenAt) < f.Policy.InventoryMaxAge
+		if fresh || len(f.Accounts) == 0 {
+			continue
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			s.o.Log.Warn("the last scan cannot be read", "federation", f.Name, "error", err)
+		}
+		j.once(ctx, job{name: "first trust_scan of " + f.Name, run: func(ctx context.Context) error { return s.scan(ctx, f) }})
+		loops[f.Name].Kick()
+	}
+}
+
+// report writes who is ready for which Region into the data folder.
+func (s *Service) report() error {
+	dir := filepath.Join(s.o.Config.Store.Dir, "reports")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make the folder of reports: %w", err)
+	}
+	for _, f := range s.feds {
+		path := filepath.Join(dir, "readiness-"+f.Name+".md")
+		if err := os.WriteFile(path, []byte(readinessReport(f, s.shares.Shares(f.Name), time.Now().UTC())), 0o600); err != nil {
+			return fmt.Errorf("write the readiness report: %w", err)
+		}
+		s.o.Log.Info("readiness report written", "federation", f.Name, "file", path)
+	}
+	return nil
+}
+
+// readinessReport is the report of one federation as Markdown.
+func readinessReport(f federation.Federation, shares []inventory.Share, now time.Time) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# Readiness of %s, %s\n\n| Region | ready | of | scanned |\n| --- | --- | --- | --- |\n", f.Name, now.Format(time.RFC3339))
+	for _, sh := range shares {
+		fmt.Fprintf(&b, "| %s | %d | %d | %s |\n", sh.Region, sh.Ready, sh.Total, sh.TakenAt.UTC().Format(time.RFC3339))
+	}
+	for _, sh := range shares {
+		for i, n := range sh.NotReady {
+			if i == 0 {
+				fmt.Fprintf(&b, "\n## Not ready for %s\n\n", sh.Region)
+			}
+			fmt.Fprintf(&b, "- `%s`: %s\n", failover.Escape(n.Subject), failover.Escape(n.Error()))
+		}
+	}
+	return b.String()
+}
+
+// appState and appRead translate between what is kept and what is decided on.
+func appState(a inventory.AppRead) failover.AppState {
+	return failover.AppState{Ref: a.Ref, ReadAt: a.ReadAt, App: idp.App{ID: idp.AppID(a.Ref.ID), Label: a.Label, Kind: a.Kind, Status: a.Status,
+		ACS: a.ACS, ACSText: a.ACSText, RelayState: a.RelayState, Audience: a.Audience, Movable: a.Movable, Findings: a.Findings}}
+}
+
+func appRead(s failover.AppState) inventory.AppRead {
+	a := s.App
+	return inventory.AppRead{Ref: s.Ref, ReadAt: s.ReadAt, Label: a.Label, Kind: a.Kind, Status: a.Status, ACS: a.ACS, ACSText: a.ACSText,
+		RelayState: a.RelayState, Audience: a.Audience, Movable: a.Movable, Findings: a.Findings}
+}

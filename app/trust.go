@@ -1,0 +1,82 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/samlfailover/samlfailover/audit"
+	"github.com/samlfailover/samlfailover/control"
+	"github.com/samlfailover/samlfailover/inventory"
+	"github.com/samlfailover/samlfailover/trustpolicy/fleet"
+)
+
+// inventoryDir is where snapshots lie in the data folder.
+func inventoryDir(dataDir string) string { return filepath.Join(dataDir, "inventory") }
+
+// TrustRun is one run of a trust command: the use cases, and where its own
+// audit record lies.
+type TrustRun struct {
+	control.Trust
+	AuditPath string
+	close     func() error
+}
+
+// Close ends the run.
+func (r *TrustRun) Close() error { return r.close() }
+
+// OpenTrust builds the trust use cases of one federation ("" while there is
+// exactly one). A run keeps an audit chain of its own under runs/, because the
+// main one belongs to a controller that may be running.
+func OpenTrust(s Setup, name string, actor control.Actor, progress func(fleet.Progress)) (*TrustRun, error) {
+	fed, err := control.Pick(s.Config.Federations(), name)
+	if err != nil {
+		return nil, err
+	}
+	if len(fed.Accounts) == 0 {
+		return nil, fmt.Errorf("federation %s lists no accounts, so there are no trust policies to look at; add accounts: to %s", fed.Name, s.Config.Path())
+	}
+	secrets, network, err := s.open()
+	if err != nil {
+		return nil, err
+	}
+	base, err := access(s, secrets, network)
+	if err != nil {
+		network.Close()
+		return nil, err
+	}
+	fl, err := newFleet(fed, base, s.Log, progress)
+	if err != nil {
+		network.Close()
+		return nil, err
+	}
+	dir := filepath.Join(s.Config.Store.Dir, "runs", time.Now().UTC().Format("20060102T150405.000000Z")+"-trust")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		network.Close()
+		return nil, fmt.Errorf("make the folder of this run: %w", err)
+	}
+	log, err := audit.Open(audit.Options{Path: filepath.Join(dir, "audit.jsonl")})
+	if err != nil {
+		network.Close()
+		return nil, err
+	}
+	return &TrustRun{
+		Trust:     control.Trust{Federation: fed, Fleet: fl, Keeper: inventory.Keeper{Dir: inventoryDir(s.Config.Store.Dir)}, Record: log, Actor: actor},
+		AuditPath: filepath.Join(dir, "audit.jsonl"),
+		close: func() error {
+			network.Close()
+			return errors.Join(log.Close(), dropIfUnused(dir))
+		},
+	}, nil
+}
+
+// dropIfUnused removes the folder of a run that recorded nothing.
+func dropIfUnused(dir string) error {
+	info, err := os.Stat(filepath.Join(dir, "audit.jsonl"))
+	if err == nil && info.Size() == 0 {
+		return os.RemoveAll(dir)
+	}
+	return nil
+}

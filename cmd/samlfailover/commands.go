@@ -1,0 +1,10 @@
+package main
+
+import "github.com/spf13/cobra"
+
+// commands returns every command in the order in which help shows them.
+func commands(p *program) []*cobra.Command {
+	return []*cobra.Command{
+		newProbe(p), newServe(p), newStatus(p), newExplain(p), newPlan(p), newMove(p), newTrust(p), newSandbox(p), newEndpoints(p), newVersion(p),
+	}
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/samlfailover/samlfailover/app"
+	"github.com/samlfailover/samlfailover/control"
+	"github.com/samlfailover/samlfailover/escape"
+)
+
+func newPlan(p *program) *cobra.Command {
+	var c configured
+	var r control.MoveRequest
+	cmd := &cobra.Command{
+		Use:   "plan --to REGION",
+		Short: "What a move would do, and whether a rule would hold it; changes nothing",
+		Long: `plan shows every app with before and after, and what stays where it is and why.
+Exit code 2 when a move would change something, 3 when a rule would hold it, 0 when
+there is nothing to move.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withController(cmd.Context(), p, c, func(ctx context.Context, client *app.Client) error {
+				ctx, cancel := context.WithTimeout(ctx, askTime)
+				defer cancel()
+				r.Federation = c.federation
+				d, err := client.Plan(ctx, r)
+				if err != nil {
+					return asUsage(err)
+				}
+				return p.showPlanned(d)
+			})
+		},
+	}
+	c.flags(cmd, true)
+	cmd.Flags().StringVar(&r.To, "to", "", "`REGION` to move to")
+	cmd.Flags().StringArrayVar(&r.Overrides, "override", nil, "put aside the `RULE` of this name (may be given several times)")
+	return cmd
+}
+
+// asUsage turns a request that the controller calls invalid into a usage error.
+func asUsage(err error) error {
+	if f, ok := err.(*control.Failure); ok && (f.Kind == control.Invalid || f.Kind == control.NotFound) { //nolint:errorlint // made by the client, never wrapped
+		return coded{code: exitUsage, err: err}
+	}
+	return err
+}
+
+// showPlanned prints a decision that was not carried out; the exit code tells
+// what it would be.
+func (p *program) showPlanned(d control.Decision) error {
+	if p.json() {
+		if err := p.printJSON(d); err != nil {
+			return err
+		}
+		return quietly(plannedCode(d))
+	}
+	if d.Plan != nil {
+		for _, l := range d.Plan.Lines() {
+			p.line("%s", l)
+		}
+		p.line("")
+	}
+	if !control.MoveHolds(d) {
+		p.line("Nothing holds this move. Carry it out with:")
+		p.line("  samlfailover move --federation %s --to %s --reason \"...\"", escape.Terminal(d.Federation), d.Plan.To)
+	} else {
+		for _, l := range control.Words(d) {
+			p.line("%s", l)
+		}
+	}
+	return quietly(plannedCode(d))
+}
+
+func plannedCode(d control.Decision) int {
+	switch {
+	case control.NothingToMove(d):
+		return exitDone
+	case !control.MoveHolds(d):
+		return exitPending
+	}
+	return exitHeld
+}
+
+func newMove(p *program) *cobra.Command {
+	var c configured
+	var r control.MoveRequest
+	cmd := &cobra.Command{
+		Use:   "move --to REGION --reason TEXT",
+		Short: "Move a federation's apps to another Region",
+		Long: `move points every app of the federation at REGION: sign-in endpoint and landing
+page. Each app is read, written, read back and compared whole. What happens is shown
+as it happens; when you interrupt this command, the move goes on.
+
+A rule may hold the move; --override RULE puts it aside by name, and that is
+recorded. Exit code 3 when a rule holds it, 1 when not every app was moved.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withController(cmd.Context(), p, c, func(ctx context.Context, client *app.Client) error {
+				r.Federation = c.federation
+				answer, err := client.Move(ctx, r, func(e control.MoveEvent) { p.showEvent(e) })
+				if err != nil {
+					return asUsage(err)
+				}
+				if r.DryRun {
+					return p.showPlanned(answer.Decision)
+				}
+				return p.showMoved(answer)
+			})
+		},
+	}
+	c.flags(cmd, true)
+	cmd.Flags().StringVar(&r.To, "to", "", "`REGION` to move to")
+	cmd.Flags().StringVar(&r.Reason, "reason", "", "why, for the record that others will read")
+	cmd.Flags().StringArrayVar(&r.Overrides, "override", nil, "put aside the `RULE` of this name (may be given several times)")
+	cmd.Flags().BoolVar(&r.DryRun, "dry-run", false, "only say what would happen, like plan")
+	return cmd
+}
+
+// showEvent prints one step of a move as it happens.
+func (p *program) showEvent(e control.MoveEvent) {
+	if p.json() {
+		_ = p.printJSON(map[string]any{"type": "event", "event": e}) // a broken pipe ends the command by itself; the move goes on
+		return
+	}
+	who := ""
+	if e.App != "" {
+		who = escape.Terminal(e.App) + ": "
+	}
+	p.line("%s  %s%s", e.Time.Local().Format(time.TimeOnly), who, escape.Terminal(e.Text))
+	if e.Finding != nil {
+		p.line("          %s", escape.Terminal(e.Finding.Error()))
+	}
+}
+
+func (p *program) showMoved(a control.MoveAnswer) error {
+	if p.json() {
+		if err := p.printJSON(struct {
+			Type string `json:"type"`
+			control.MoveAnswer
+		}{"result", a}); err != nil {
+			return err
+		}
+		return quietly(movedCode(a))
+	}
+	if a.Result == nil {
+		for _, l := range control.Words(a.Decision) {
+			p.line("%s", l)
+		}
+		return quietly(movedCode(a))
+	}
+	res := a.Result
+	p.line("")
+	p.line("%d of %d apps moved to %s: %s, proof %s", res.Moved(), len(res.Apps), res.To, res.Status, res.Proof)
+	if res.Why != "" {
+		p.line("  %s", escape.Terminal(res.Why))
+	}
+	for _, h := range res.HandSteps {
+		p.line("By hand, app %s: set %s to %s (now %s) %s", escape.Terminal(h.App.Name), escape.Terminal(h.Field), escape.Terminal(h.Target), escape.Terminal(h.Current), escape.Terminal(h.AdminURL))
+	}
+	if len(res.UserText) > 0 {
+		p.line("")
+		p.line("Tell the people who sign in:")
+		for _, l := range res.UserText {
+			p.line("  %s", escape.Terminal(l))
+		}
+	}
+	return quietly(movedCode(a))
+}
+
+func movedCode(a control.MoveAnswer) int {
+	switch {
+	case a.Result == nil && control.NothingToMove(a.Decision):
+		return exitDone
+	case a.Result == nil:
+		return exitHeld
+	case control.MoveIncomplete(*a.Result):
+		return exitFailed
+	}
+	return exitDone
+}

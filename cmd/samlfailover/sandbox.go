@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/samlfailover/samlfailover/escape"
+	"github.com/samlfailover/samlfailover/sandbox"
+	"github.com/samlfailover/samlfailover/sandbox/admin"
+	"github.com/samlfailover/samlfailover/sandbox/fault"
+)
+
+func newSandbox(p *program) *cobra.Command {
+	var dir, listen string
+	c := &cobra.Command{
+		Use:   "sandbox",
+		Short: "Run the simulated world: AWS sign-in, STS, IAM, console and an Okta org",
+		Long: `sandbox runs a simulated AWS and Okta on this machine, behind a forward proxy with
+its own CA. It serves the real host names, verifies signatures and trust policies,
+and never connects to anything outside. It writes into DIR:
+
+  env                  to source: proxy, CA, credentials (then curl, aws and others live in this world)
+  samlfailover.yaml    a ready config: samlfailover serve -c DIR/samlfailover.yaml
+  ca.pem               the CA's certificate, valid for less than a week
+
+and prints "ready". It runs until interrupted.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runSandbox(cmd.Context(), p, dir, listen) },
+	}
+	c.Flags().StringVar(&dir, "dir", "", "`DIR` for the files (default: a new folder below the temporary one)")
+	c.Flags().StringVar(&listen, "listen", "127.0.0.1:0", "loopback `ADDRESS` of the proxy; port 0 takes a free one")
+	c.AddCommand(newSandboxFault(p), newSandboxHeal(p), newSandboxLogin(p), newSandboxRequests(p))
+	return c
+}
+
+func runSandbox(ctx context.Context, p *program, dir, listen string) error {
+	w, err := sandbox.New(sandbox.Options{Listen: listen, Logger: p.logger(slog.LevelError)})
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	if err := w.Listen(); err != nil {
+		return err
+	}
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "samlfailover-sandbox-"); err != nil {
+			return fmt.Errorf("make a folder for the sandbox: %w", err)
+		}
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return fmt.Errorf("find the folder %s: %w", dir, err)
+	}
+	if err := w.WriteDir(dir); err != nil {
+		return err
+	}
+	if p.json() {
+		err = p.printJSON(map[string]any{"type": "ready", "dir": dir, "proxy": w.ProxyURL()})
+	} else {
+		p.line("The simulated world is at %s; its files are in %s.", w.ProxyURL(), dir)
+		p.line("  . %s", filepath.Join(dir, "env"))
+		p.line("  samlfailover sandbox login")
+		p.line("  samlfailover serve -c %s", filepath.Join(dir, "samlfailover.yaml"))
+		p.line("ready")
+	}
+	return errors.Join(err, w.Run(ctx))
+}
+
+// sandboxClient speaks to the sandbox whose env was sourced.
+func (p *program) sandboxClient() (*admin.Client, error) {
+	url, token := p.Env["SANDBOX_URL"], p.Env["SANDBOX_TOKEN"]
+	if url == "" || token == "" {
+		return nil, usagef("SANDBOX_URL and SANDBOX_TOKEN are not set; source the env file of a running sandbox first: . DIR/env")
+	}
+	return admin.NewClient(url, token)
+}
+
+// withSandbox runs one verb against the sandbox.
+func (p *program) withSandbox(ctx context.Context, verb func(context.Context, *admin.Client) error) error {
+	c, err := p.sandboxClient()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	return verb(ctx, c)
+}
+
+func newSandboxFault(p *program) *cobra.Command {
+	var lasts time.Duration
+	var percent int
+	c := &cobra.Command{
+		Use:   "fault TARGET KIND",
+		Short: "Break something in the running sandbox",
+		Long: "fault breaks TARGET in the way of KIND until it is healed.\n\n" +
+			"TARGET is a host name, a service (signin, console, sts, sts-global, iam, okta), a Region or a tenant.\n" +
+			"A Region takes all that lives there: us-east-1 also IAM and the global STS.\n\nKIND is one of:\n  " +
+			strings.Join(fault.Help(), "\n  "),
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.withSandbox(cmd.Context(), func(ctx context.Context, c *admin.Client) error {
+				r := admin.FaultRequest{Target: args[0], Kind: args[1], Percent: percent}
+				if lasts > 0 {
+					r.For = lasts.String()
+				}
+				out, err := c.Fault(ctx, r)
+				if err != nil {
+					return err
+				}
+				return p.showFaults(out)
+			})
+		},
+	}
+	c.Flags().DurationVar(&lasts, "for", 0, "how long, such as 30s (default: until healed)")
+	c.Flags().IntVar(&percent, "percent", 0, "hit only this share of connections or requests, 1 to 100 (default: all)")
+	return c
+}
+
+func newSandboxHeal(p *program) *cobra.Command {
+	return &cobra.Command{
+		Use:   "heal [TARGET]",
+		Short: "End faults in the running sandbox (all, or those on TARGET)",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.withSandbox(cmd.Context(), func(ctx context.Context, c *admin.Client) error {
+				target := ""
+				if len(args) == 1 {
+					target = args[0]
+				}
+				out, err := c.Heal(ctx, target)
+				if err != nil {
+					return err
+				}
+				return p.showFaults(out)
+			})
+		},
+	}
+}
+
+func (p *program) showFaults(f admin.Faults) error {
+	if p.json() {
+		return p.printJSON(f)
+	}
+	for _, r := range f.Healed {
+		p.line("healed  %s %s", escape.Terminal(r.Target), r.Effect)
+	}
+	for _, r := range f.Rules {
+		p.line("broken  %s %s", escape.Terminal(r.Target), r.Effect)
+	}
+	if len(f.Rules) == 0 {
+		p.line("Nothing is broken.")
+	}
+	return nil
+}
+
+func newSandboxRequests(p *program) *cobra.Command {
+	var since uint64
+	c := &cobra.Command{
+		Use:   "requests",
+		Short: "Show who asked what in the running sandbox",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.withSandbox(cmd.Context(), func(ctx context.Context, c *admin.Client) error {
+				out, err := c.Requests(ctx, since)
+				if err != nil {
+					return err
+				}
+				rows := [][]string{{"NO", "TIME", "KIND", "HOST", "REQUEST", "STATUS", "NOTE"}}
+				for _, e := range out.Entries {
+					if p.json() {
+						if err := p.printJSON(e); err != nil {
+							return err
+						}
+						continue
+					}
+					rows = append(rows, []string{fmt.Sprint(e.Seq), e.Time.Format("15:04:05.000"), string(e.Kind), escape.Terminal(e.Host),
+						escape.Terminal(strings.TrimSpace(e.Method + " " + e.Path)), fmt.Sprint(e.Status), escape.Terminal(e.Note)})
+				}
+				if !p.json() {
+					p.table(rows)
+				}
+				return nil
+			})
+		},
+	}
+	c.Flags().Uint64Var(&since, "since", 0, "only entries after this `NUMBER`")
+	return c
+}

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/samlfailover/samlfailover/app"
+	"github.com/samlfailover/samlfailover/control"
+	"github.com/samlfailover/samlfailover/escape"
+)
+
+// askTime bounds a question to the controller.
+const askTime = 30 * time.Second
+
+// withController runs one question against the running controller.
+func withController(ctx context.Context, p *program, c configured, ask func(context.Context, *app.Client) error) error {
+	cfg, err := c.load(p)
+	if err != nil {
+		return err
+	}
+	client, err := app.Dial(cfg.Store.Dir)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	return ask(ctx, client)
+}
+
+func newStatus(p *program) *cobra.Command {
+	var c configured
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "How everything stands: apps, Regions, the decision and its reason",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withController(cmd.Context(), p, c, func(ctx context.Context, client *app.Client) error {
+				ctx, cancel := context.WithTimeout(ctx, askTime)
+				defer cancel()
+				st, err := client.Status(ctx)
+				if err != nil {
+					return err
+				}
+				if p.json() {
+					return p.printJSON(st)
+				}
+				for i, f := range st.Federations {
+					if i > 0 {
+						p.line("")
+					}
+					p.showFederation(f, st.At)
+				}
+				return nil
+			})
+		},
+	}
+	c.flags(cmd, false)
+	return cmd
+}
+
+func (p *program) showFederation(f control.FederationStatus, now time.Time) {
+	p.line("Federation %s: mode %s, home %s", escape.Terminal(f.Name), f.Mode, f.Home)
+	for _, n := range f.Notes {
+		p.line("  note: %s", escape.Terminal(n))
+	}
+	p.line("")
+	rows := [][]string{{"APP", "SIGNS IN AT", "READ", "LANDS ON", ""}}
+	for _, a := range f.Apps {
+		rows = append(rows, appRow(a))
+	}
+	p.table(rows)
+	p.line("")
+	rows = [][]string{{"REGION", "HEALTH", "SINCE", "ROLES READY", "WHY"}}
+	for _, r := range f.Regions {
+		rows = append(rows, regionLine(r, now))
+	}
+	p.table(rows)
+	p.line("")
+	p.showDecision(f)
+	for _, a := range f.Apps {
+		p.showProblems(a.Findings)
+		if a.Error != nil {
+			p.showFinding(*a.Error)
+		}
+	}
+}
+
+func appRow(a control.AppStatus) []string {
+	region, note := a.Region.String(), ""
+	if a.Region.IsZero() {
+		region = "unknown"
+	}
+	read := "never"
+	if !a.ReadAt.IsZero() {
+		read = (time.Duration(a.AgeSeconds) * time.Second).String() + " ago"
+	}
+	if a.Lead {
+		note = "lead"
+	}
+	if !a.ReadAt.IsZero() && !a.Movable {
+		note = strings.TrimSpace(note + " cannot be moved")
+	}
+	return []string{escape.Terminal(a.App), region, read, dash(escape.Terminal(a.RelayState)), note}
+}
+
+func regionLine(r control.RegionStatus, now time.Time) []string {
+	state, since, ready := string(r.State), "", "not scanned"
+	if r.Suspect {
+		state += " (suspect)"
+	}
+	if !r.Since.IsZero() {
+		since = now.Sub(r.Since).Round(time.Second).String()
+	}
+	if !r.ScannedAt.IsZero() {
+		ready = fmt.Sprintf("%d of %d", r.Ready, r.Roles)
+	}
+	return []string{r.Region.String(), state, since, ready, escape.Terminal(r.Reason)}
+}
+
+func (p *program) showDecision(f control.FederationStatus) {
+	d := f.Decision
+	rule := ""
+	if d.Rule != "" {
+		rule = " by rule " + d.Rule
+	}
+	p.line("Decision: %s%s", d.Outcome, rule)
+	p.line("  %s", escape.Terminal(d.Why))
+	if d.WouldChange != "" {
+		p.line("  what would change it: %s", escape.Terminal(d.WouldChange))
+	}
+	if f.Moving {
+		p.line("  A move is running.")
+	}
+	if f.Proposal != nil {
+		p.line("")
+		p.line("Proposed, waiting for a person: %s", f.Proposal.Route())
+		p.line("  samlfailover move --federation %s --to %s --reason \"...\"", escape.Terminal(f.Name), f.Proposal.To)
+	}
+	if m := f.LastMove; m != nil {
+		p.line("Last move: %s to %s, %d of %d apps, %s, proof %s, %s", m.Cause, m.To, m.Moved(), len(m.Apps), m.Status, m.Proof, m.Finished.UTC().Format(time.RFC3339))
+	}
+}
+
+func newExplain(p *program) *cobra.Command {
+	var c configured
+	var region string
+	var rules bool
+	cmd := &cobra.Command{
+		Use:   "explain",
+		Short: "Why the controller does what it does: rule, evidence, what would change it",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withController(cmd.Context(), p, c, func(ctx context.Context, client *app.Client) error {
+				ctx, cancel := context.WithTimeout(ctx, askTime)
+				defer cancel()
+				e, err := client.Explain(ctx, c.federation, region)
+				if err != nil {
+					return err
+				}
+				if p.json() {
+					return p.printJSON(e)
+				}
+				p.showExplanation(e, rules)
+				return nil
+			})
+		},
+	}
+	c.flags(cmd, true)
+	cmd.Flags().StringVar(&region, "region", "", "also the evidence about this `REGION`")
+	cmd.Flags().BoolVar(&rules, "rules", false, "also every rule, in the order in which they are asked")
+	return cmd
+}
+
+func (p *program) showExplanation(e control.Explanation, rules bool) {
+	for _, l := range e.Lines {
+		p.line("%s", l) // escaped where they are made
+	}
+	if r := e.Region; r != nil {
+		p.line("")
+		p.line("%s is %s: %s", r.Region, r.State, escape.Terminal(r.Reason))
+		for _, u := range r.Unverified {
+			p.line("  not verified: %s", u)
+		}
+		if v := r.Verdict; v != nil {
+			for _, vote := range v.Votes {
+				for _, res := range vote.Observation.Last {
+					p.line("  %-8s %-9s %-10s %s", res.Kind, res.Outcome, res.Phase, escape.Terminal(res.Reason))
+				}
+			}
+		}
+		p.line("  %d of %d roles are ready for it", r.Ready, r.Roles)
+		p.showProblems(r.NotReady)
+	}
+	if rules {
+		p.line("")
+		p.line("The rules, in order; the first that does not pass decides:")
+		for _, r := range e.Rules {
+			p.line("  %-15s %s", r.Name, r.Doc)
+			p.line("  %-15s e.g. %s", "", r.Example)
+		}
+	}
+}

@@ -1,0 +1,273 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/samlfailover/samlfailover/app"
+	"github.com/samlfailover/samlfailover/control"
+	"github.com/samlfailover/samlfailover/escape"
+)
+
+func newTrust(p *program) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "trust",
+		Short: "Keep role trust policies ready for the standby Regions",
+		Long: `trust looks after the trust policies of every federated role: a role lets people
+in at a Region only if its policy lists that Region's sign-in endpoint. Do this in
+calm times: in an outage of us-east-1, IAM cannot be written.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	c.AddCommand(newTrustScan(p), newTrustPlan(p), newTrustApply(p), newTrustEval(p))
+	return c
+}
+
+// openTrust loads the config and opens one federation's trust policies.
+func openTrust(p *program, c configured) (*app.TrustRun, error) {
+	s, err := c.setup(p, slog.LevelWarn)
+	if err != nil {
+		return nil, err
+	}
+	return app.OpenTrust(s, c.federation, osUser(), p.trustProgress())
+}
+
+// trustProgress shows long work on a terminal, one line that is redrawn; else
+// nothing: the result says it all.
+func (p *program) trustProgress() func(control.TrustProgress) {
+	f, ok := p.Err.(*os.File)
+	if !ok || p.json() || !isTTY(f) {
+		return nil
+	}
+	return func(pr control.TrustProgress) {
+		total := ""
+		if pr.Total > 0 {
+			total = fmt.Sprintf("/%d", pr.Total)
+		}
+		fmt.Fprintf(f, "\r\x1b[K%s %d%s %s", pr.Stage, pr.Done, total, escape.Terminal(pr.Text))
+		if pr.Total > 0 && pr.Done == pr.Total {
+			fmt.Fprint(f, "\r\x1b[K")
+		}
+	}
+}
+
+func newTrustScan(p *program) *cobra.Command {
+	var c configured
+	cmd := &cobra.Command{
+		Use:   "scan",
+		Short: "Read every account's roles and say which are ready for which Region",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			run, err := openTrust(p, c)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, run.Close()) }()
+			snap, err := run.Scan(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if p.json() {
+				err = p.printJSON(snap)
+			} else {
+				p.showReadiness(run.Federation, snap, true)
+			}
+			if err == nil && len(control.Problems(snap)) > 0 {
+				return quietly(exitFailed)
+			}
+			return err
+		},
+	}
+	c.flags(cmd, true)
+	return cmd
+}
+
+func newTrustPlan(p *program) *cobra.Command {
+	var c configured
+	var out string
+	cmd := &cobra.Command{
+		Use:   "plan",
+		Short: "Show what has to be added to trust policies; changes nothing",
+		Long: `plan scans the accounts and shows, role by role, what has to be added so that
+everybody can sign in at every Region of the federation, and which roles cannot be
+edited provably safely, and why. Exit code 2 when changes are pending.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			run, err := openTrust(p, c)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, run.Close()) }()
+			plan, snap, err := run.Plan(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if out != "" {
+				if err := writePlan(out, plan); err != nil {
+					return err
+				}
+			}
+			if p.json() {
+				err = p.printJSON(plan)
+			} else {
+				p.showTrustPlan(plan, out)
+				p.showProblems(control.Problems(snap))
+			}
+			switch {
+			case err != nil:
+				return err
+			case len(control.Problems(snap)) > 0:
+				return quietly(exitFailed)
+			case len(plan.Edits) > 0:
+				return quietly(exitPending)
+			}
+			return nil
+		},
+	}
+	c.flags(cmd, true)
+	cmd.Flags().StringVarP(&out, "out", "o", "", "also write the plan to this `FILE`, for trust apply")
+	return cmd
+}
+
+func newTrustApply(p *program) *cobra.Command {
+	var c configured
+	var maxRoles int
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "apply [PLAN.json]",
+		Short: "Add the missing audiences to trust policies",
+		Long: `apply carries out a plan (of the file, else a fresh one): first one role alone,
+then the others. Each role is read again, the edit is computed again from what is
+there now, written, and read back. The first mismatch stops everything.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			run, err := openTrust(p, c)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, run.Close()) }()
+			plan, err := planToApply(cmd.Context(), run, args)
+			if err != nil {
+				return err
+			}
+			if len(plan.Edits) > 0 && !yes {
+				if err := p.confirm(plan); err != nil {
+					return err
+				}
+			}
+			return p.apply(cmd.Context(), run, plan, maxRoles)
+		},
+	}
+	c.flags(cmd, true)
+	cmd.Flags().IntVar(&maxRoles, "max-roles", 0, "write at most `N` roles (0: all)")
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return cmd
+}
+
+func planToApply(ctx context.Context, run *app.TrustRun, args []string) (control.TrustPlan, error) {
+	if len(args) == 0 {
+		plan, _, err := run.Plan(ctx)
+		return plan, err
+	}
+	b, err := os.ReadFile(args[0])
+	if err != nil {
+		return control.TrustPlan{}, fmt.Errorf("read the plan: %w", err)
+	}
+	var plan control.TrustPlan
+	if err := json.Unmarshal(b, &plan); err != nil {
+		return control.TrustPlan{}, fmt.Errorf("plan %s is not what trust plan -o writes: %w", args[0], err)
+	}
+	return plan, nil
+}
+
+// confirm shows the plan to a person and asks; without a terminal it refuses,
+// so that no script applies by accident.
+func (p *program) confirm(plan control.TrustPlan) error {
+	if in, ok := p.In.(*os.File); !ok || !isTTY(in) {
+		return usagef("apply would change %d trust policies; give --yes when nobody is there to ask", len(plan.Edits))
+	}
+	p.showTrustPlan(plan, "")
+	fmt.Fprintf(p.Out, "Write these %d trust policies? Type yes: ", len(plan.Edits))
+	answer, err := bufio.NewReader(p.In).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("read your answer: %w", err)
+	}
+	if strings.TrimSpace(answer) != "yes" {
+		return errors.New("nothing was changed")
+	}
+	return nil
+}
+
+func (p *program) apply(ctx context.Context, run *app.TrustRun, plan control.TrustPlan, maxRoles int) error {
+	report, snap, err := run.Apply(ctx, plan, maxRoles)
+	if p.json() {
+		if jerr := p.printJSON(report); jerr != nil {
+			return errors.Join(err, jerr)
+		}
+	} else {
+		p.showReport(report)
+		if err == nil {
+			p.line("")
+			p.showReadiness(run.Federation, snap, false)
+			if len(report.Outcomes) > 0 {
+				p.line("Audit record: %s", escape.Terminal(run.AuditPath))
+			}
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if control.TrustFailed(report) {
+		return quietly(exitFailed)
+	}
+	return nil
+}
+
+func newTrustEval(p *program) *cobra.Command {
+	return &cobra.Command{
+		Use:   "eval",
+		Short: "Evaluate trust policies from standard input, one JSON object per line",
+		Long: `eval answers, line by line and in order, whether a trust policy admits a login:
+
+  in:   {"id":1,"policy":{...},"principal":"arn:aws:iam::111122223333:saml-provider/Okta",
+         "action":"sts:AssumeRoleWithSAML","context":{"SAML:aud":"https://signin.aws.amazon.com/saml"}}
+  out:  {"id":1,"decision":"allow","statement":..,"condition":..,"reason":".."}
+        {"id":2,"error":".."}
+
+decision is allow, deny or conditional. SAML, sts:*, aws:RequestTag/.. and
+aws:TagKeys keys that are not in the context are absent from the login; any other
+one is unknown, and makes the answer conditional if it could change it.`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return control.EvalTrust(p.In, p.Out) },
+	}
+}
+
+// writePlan writes the plan for the owner alone, in one step.
+func writePlan(path string, plan control.TrustPlan) error {
+	b, err := json.MarshalIndent(plan, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode the plan: %w", err)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".plan-*")
+	if err != nil {
+		return fmt.Errorf("write the plan: %w", err)
+	}
+	_, err = f.Write(append(b, '\n'))
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("write the plan %s: %w", path, errors.Join(err, os.Remove(f.Name())))
+	}
+	return nil
+}

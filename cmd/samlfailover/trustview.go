@@ -1,0 +1,119 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/samlfailover/samlfailover/control"
+	"github.com/samlfailover/samlfailover/escape"
+	"github.com/samlfailover/samlfailover/federation"
+	"github.com/samlfailover/samlfailover/finding"
+)
+
+// showReadiness prints the share of ready roles per Region, with the names and
+// reasons of those that are not, if wanted.
+func (p *program) showReadiness(fed federation.Federation, snap control.Snapshot, names bool) {
+	rows := [][]string{{"REGION", "READY", "OF", "NOT READY", "CONDITIONAL", "UNKNOWN"}}
+	for _, r := range fed.Regions {
+		s := snap.Share(r)
+		bad := s.Total - s.Ready - s.Conditional - s.Unknown
+		rows = append(rows, []string{r.String(), count(s.Ready), count(s.Total), count(bad), count(s.Conditional), count(s.Unknown)})
+	}
+	p.table(rows)
+	if names {
+		seen := map[string]bool{}
+		for _, r := range fed.Regions {
+			for _, f := range snap.Share(r).NotReady {
+				if !seen[f.Subject+f.What] {
+					seen[f.Subject+f.What] = true
+					p.showFinding(f)
+				}
+			}
+		}
+	}
+	p.showProblems(control.Problems(snap))
+}
+
+func count(n int) string { return fmt.Sprint(n) }
+
+// showFinding prints what, why and the next step, indented under its subject.
+func (p *program) showFinding(f finding.Finding) {
+	p.line("")
+	p.line("%s [%s]", escape.Terminal(f.Subject), f.Code)
+	p.line("  %s", escape.Terminal(sentence(f)))
+	for _, l := range f.EvidenceLines() {
+		p.line("    %s", escape.Terminal(l))
+	}
+	if f.Remedy != "" {
+		p.line("  next: %s", escape.Terminal(f.Remedy))
+	}
+}
+
+func sentence(f finding.Finding) string {
+	if f.Why == "" {
+		return f.What
+	}
+	return f.What + ": " + f.Why
+}
+
+func (p *program) showProblems(fs []finding.Finding) {
+	for _, f := range fs {
+		p.showFinding(f)
+	}
+}
+
+func (p *program) showTrustPlan(plan control.TrustPlan, out string) {
+	for _, e := range plan.Edits {
+		p.line("%s", escape.Terminal(e.Role))
+		for _, l := range strings.Split(strings.TrimRight(e.Diff, "\n"), "\n") {
+			p.line("  %s", p.coloured(escape.Terminal(l)))
+		}
+		p.line("  size %d -> %d of %d characters", e.SizeBefore, e.SizeAfter, e.SizeQuota)
+		p.line("")
+	}
+	t := plan.Totals
+	p.line("%d federated roles in %d accounts: %d complete, %d to edit, %d that will not be written.", t.Roles, t.Accounts, t.Complete, t.Edits, t.Refused)
+	p.showProblems(plan.Refused)
+	p.showProblems(plan.Notes)
+	switch {
+	case out != "":
+		p.line("")
+		p.line("Plan written to %s; carry it out with: samlfailover trust apply %s", escape.Terminal(out), escape.Terminal(out))
+	case len(plan.Edits) > 0:
+		p.line("")
+		p.line("Carry it out with: samlfailover trust apply")
+	}
+}
+
+// coloured marks added and removed lines of a diff on a terminal.
+func (p *program) coloured(l string) string {
+	if !p.isTerminal() || p.Env["NO_COLOR"] != "" {
+		return l
+	}
+	switch {
+	case strings.HasPrefix(l, "+"):
+		return "\x1b[32m" + l + "\x1b[0m"
+	case strings.HasPrefix(l, "-"):
+		return "\x1b[31m" + l + "\x1b[0m"
+	}
+	return l
+}
+
+func (p *program) showReport(r control.TrustReport) {
+	for _, o := range r.Outcomes {
+		note := ""
+		if o.Moved {
+			note = " (it had changed since the plan; the edit was computed anew)"
+		}
+		p.line("%-11s %s%s", o.State, escape.Terminal(o.Role), note)
+		if o.Finding != nil {
+			p.line("            %s", escape.Terminal(o.Finding.Error()))
+		}
+	}
+	if r.Stopped != nil {
+		p.showFinding(*r.Stopped)
+	}
+	if len(r.Outcomes) == 0 {
+		p.line("Nothing to write.")
+	}
+}

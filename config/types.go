@@ -1,0 +1,168 @@
+package config
+
+import (
+	"time"
+
+	"github.com/samlfailover/samlfailover/federation"
+	"github.com/samlfailover/samlfailover/signin"
+)
+
+// The struct tags below are the single source of the decoder, the JSON Schema
+// (Schema) and the reference page (Reference):
+//
+//	yaml     the key
+//	doc      what the key is for, one sentence or two
+//	required "true": the key must be there
+//	default  the value when the key is absent
+//	enum     the words allowed, separated by commas
+//	min, max bounds: of a number, of a duration, or of the length of a list
+//	pattern  the name of a pattern in patterns.go
+//	digits   "true": a bare number is taken as text (ids are often all digits)
+//	unique   "true": the items of a list must differ
+
+// Config is a checked config: every reference in it resolves, every value is
+// inside its bounds. Only Load and Parse make it. Read-only after that, so safe
+// for concurrent use.
+type Config struct {
+	Network   Network
+	AWS       AWS
+	Tenants   []Tenant
+	Health    Health
+	Store     Store
+	Schedules Schedules
+	// Warnings are doubts that do not stop the program, in the order of the file.
+	Warnings []Problem
+
+	file        string
+	dir         string
+	federations []federation.Federation
+	places      places
+}
+
+// Path returns the name under which the config was loaded.
+func (c *Config) Path() string { return c.file }
+
+// Dir returns the absolute folder of the config: relative paths in it start
+// here, and secret.Resolver.Dir wants it.
+func (c *Config) Dir() string { return c.dir }
+
+// Federations returns the federations in the order of the file, defaults
+// filled in. The caller owns the slice, not what it points to.
+func (c *Config) Federations() []federation.Federation {
+	return append([]federation.Federation(nil), c.federations...)
+}
+
+// Tenant returns the tenant with this name.
+func (c *Config) Tenant(name string) (Tenant, bool) {
+	for _, t := range c.Tenants {
+		if t.Name == name {
+			return t, true
+		}
+	}
+	return Tenant{}, false
+}
+
+// document is the file as it is written.
+type document struct {
+	Network     Network         `yaml:"network" doc:"How this program reaches the world."`
+	AWS         AWS             `yaml:"aws" doc:"Base credentials for reading (and, with trust apply, writing) role trust policies. A move needs none of them."`
+	Tenants     []Tenant        `yaml:"tenants" required:"true" min:"1" max:"50" doc:"Identity providers, each with its credential, once each."`
+	Federations []federationDoc `yaml:"federations" required:"true" min:"1" max:"200" doc:"What moves together: apps, accounts, Regions and one policy."`
+	Health      Health          `yaml:"health" doc:"How sign-in endpoints are probed."`
+	Store       Store           `yaml:"store" doc:"Where state is kept."`
+	Schedules   Schedules       `yaml:"schedules" doc:"What runs by the clock, in UTC. It waits while a Region is suspect or a move is open."`
+}
+
+// Network says how the program reaches the world.
+type Network struct {
+	Proxy                 string `yaml:"proxy" doc:"Forward proxy, such as http://proxy.example:3128, for everything that goes out but loopback; direct for none. Absent: HTTPS_PROXY and NO_PROXY of the environment. A URL that holds a password is given by reference, env:NAME or file:PATH."`
+	CAFile                string `yaml:"ca_file" doc:"PEM file of the CA certificates to trust instead of the system's, relative to this file: for a network that intercepts TLS."`
+	AllowEndpointOverride bool   `yaml:"allow_endpoint_override" default:"false" doc:"Obey AWS_ENDPOINT_URL variables and endpoint_url in shared AWS files. Off, they are ignored and named in the start log."`
+}
+
+// AWS is the base identity towards AWS. Without keys and profile, the SDK's own
+// chain (environment, instance role) is used.
+type AWS struct {
+	Region          signin.Region   `yaml:"region" doc:"Regional STS for assume-role. Absent: the Regions of the federations, in their order."`
+	FallbackRegions []signin.Region `yaml:"fallback_regions" unique:"true" max:"10" doc:"Where assume-role goes when that Region's STS does not answer."`
+	AccessKeyID     KeyID           `yaml:"access_key_id" doc:"An access key id, or a reference env:NAME or file:PATH."`
+	SecretAccessKey Ref             `yaml:"secret_access_key" doc:"Reference to the secret access key."`
+	SessionToken    Ref             `yaml:"session_token" doc:"Reference to the session token of temporary keys."`
+	Profile         string          `yaml:"profile" pattern:"profile" doc:"Profile in the shared AWS files, instead of keys."`
+}
+
+// Tenant is one tenant of an identity provider. URL is its origin, without a
+// trailing slash. Token is a reference: Resolve turns it into the secret.
+type Tenant struct {
+	Name  string `yaml:"name" required:"true" pattern:"name" doc:"Your word for the tenant; apps refer to it."`
+	Kind  string `yaml:"kind" required:"true" enum:"okta" doc:"The vendor."`
+	URL   string `yaml:"url" required:"true" doc:"The tenant's https origin, such as https://example.okta.com: no path, no -admin host."`
+	Token Ref    `yaml:"token" required:"true" doc:"Reference to the API token."`
+}
+
+// Health is how probes run.
+type Health struct {
+	Interval     time.Duration `yaml:"interval" default:"10s" min:"100ms" max:"5m" doc:"Time between two probes of an endpoint in calm times."`
+	FastInterval time.Duration `yaml:"fast_interval" default:"1s" min:"50ms" max:"1m" doc:"The same while an endpoint is suspect: one probe failed and the others have not confirmed it yet."`
+	Timeout      time.Duration `yaml:"timeout" default:"5s" min:"50ms" max:"1m" doc:"A probe that takes longer has failed."`
+	Fall         int           `yaml:"fall" default:"3" min:"1" max:"100" doc:"Failures in a row that make an endpoint unhealthy."`
+	Rise         int           `yaml:"rise" default:"6" min:"1" max:"1000" doc:"Successes in a row that make it healthy again."`
+	Kinds        []string      `yaml:"kinds" default:"signin,sts,console" enum:"signin,sts,console" unique:"true" min:"1" doc:"What is probed: the sign-in host's metadata, the Regional STS, the console host."`
+}
+
+// Store is where state is kept. Dir is absolute after loading.
+type Store struct {
+	Dir string `yaml:"dir" default:"data" doc:"Folder for the audit record, inventories and the local socket, relative to this file."`
+}
+
+// Schedules are cron lines in UTC, @hourly and the like, "@every 90m", or "off".
+type Schedules struct {
+	TrustScan string `yaml:"trust_scan" default:"@hourly" doc:"When every account's roles are read: five cron fields in UTC, @hourly, @every 90m, or off."`
+	Report    string `yaml:"report" default:"0 7 * * *" doc:"When the readiness report is written, in the same form."`
+}
+
+type federationDoc struct {
+	Name                string          `yaml:"name" required:"true" pattern:"name" doc:"The federation's name, as commands take it."`
+	Mode                string          `yaml:"mode" default:"approve" enum:"observe,approve,auto" doc:"How far the controller goes on its own: it only says what it would do, it proposes and a person carries it out, or it moves by itself."`
+	AcceptFewerVantages bool            `yaml:"accept_fewer_vantages" default:"false" doc:"Let auto act on fewer than three vantages: then a fault of our own network can look like an outage."`
+	Regions             []signin.Region `yaml:"regions" required:"true" min:"2" max:"46" unique:"true" doc:"Regions where people may sign in, in order of preference; the first is home."`
+	Apps                []appDoc        `yaml:"apps" required:"true" min:"1" max:"1000" doc:"The SAML apps that move."`
+	Lead                string          `yaml:"lead" doc:"Name of the app that moves and is proved first: choose the on-call team's. Absent: the first listed."`
+	Accounts            []accountDoc    `yaml:"accounts" max:"20000" doc:"The AWS accounts that people sign in to."`
+	RelayState          string          `yaml:"relaystate" default:"keep" enum:"keep,set" doc:"What an app with an empty RelayState gets: it stays empty, or it is set to the console of the target Region."`
+	RelayStateMap       []mappingDoc    `yaml:"relaystate_map" max:"1000" doc:"Exact landing pages that need an exact replacement."`
+	MinReadyShare       float64         `yaml:"min_ready_share" default:"0.95" min:"0.01" max:"1" doc:"Share of roles that must be able to serve a Region before auto goes there."`
+	MustBeReady         []string        `yaml:"must_be_ready" unique:"true" max:"1000" doc:"ARNs of roles without which auto does not move."`
+	InventoryMaxAge     time.Duration   `yaml:"inventory_max_age" default:"24h" min:"1m" max:"720h" doc:"Readiness older than this counts as unknown for auto; it never stops a person."`
+	Cooldown            time.Duration   `yaml:"cooldown" default:"30m" min:"1s" max:"24h" doc:"Quiet time between two moves of auto. It never binds a person."`
+	Budget              int             `yaml:"budget" default:"2" min:"1" max:"20" doc:"Moves that auto may make in 24 hours; at the next one the federation drops to approve."`
+	Prefer              string          `yaml:"prefer" default:"order" enum:"order,latency" doc:"How one of several good Regions is chosen: by the order above, or by the lowest latency before the incident."`
+	Parallel            int             `yaml:"parallel" default:"4" min:"1" max:"64" doc:"Apps moved at the same time."`
+	OwnedBy             ownedByDoc      `yaml:"owned_by" doc:"Roles that other automation owns: they are never written, the change is printed for it instead."`
+}
+
+type appDoc struct {
+	Name   string `yaml:"name" pattern:"label" doc:"Your word for the app, usually its label in the identity provider. Absent: the id."`
+	Tenant string `yaml:"tenant" required:"true" doc:"Name of the tenant it lives in."`
+	ID     string `yaml:"id" required:"true" pattern:"id" digits:"true" doc:"The vendor's id of the app."`
+}
+
+type accountDoc struct {
+	ID          string   `yaml:"id" required:"true" pattern:"account" digits:"true" doc:"Twelve digits."`
+	Name        string   `yaml:"name" pattern:"label" doc:"Your word for the account."`
+	Providers   []string `yaml:"providers" required:"true" min:"1" max:"100" doc:"ARNs of the account's IAM SAML providers that belong to this federation."`
+	ScanRole    string   `yaml:"scan_role" doc:"ARN of the role to assume for reading. Absent: the base credentials."`
+	EnforceRole string   `yaml:"enforce_role" doc:"ARN of the role that trust apply assumes for writing. Absent: the base credentials."`
+	ExternalID  string   `yaml:"external_id" pattern:"external" doc:"External id that both roles ask for."`
+}
+
+type mappingDoc struct {
+	From string            `yaml:"from" required:"true" doc:"The RelayState exactly as the app holds it."`
+	To   signin.RelayState `yaml:"to" required:"true" doc:"What it becomes: an https URL on the console host of one of the federation's Regions. It applies when the app moves to that Region."`
+}
+
+type ownedByDoc struct {
+	Names []string `yaml:"names" unique:"true" max:"1000" doc:"Patterns on role names; * and ? stand for any characters and any one."`
+	Paths []string `yaml:"paths" unique:"true" max:"1000" doc:"Patterns on role paths, such as /terraform/*."`
+	Tags  []string `yaml:"tags" unique:"true" max:"1000" doc:"Patterns on tags, key or key=value."`
+}

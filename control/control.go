@@ -1,0 +1,198 @@
+package control
+
+import (
+	"context"
+	"time"
+
+	"github.com/samlfailover/samlfailover/failover"
+	"github.com/samlfailover/samlfailover/failover/controller"
+	"github.com/samlfailover/samlfailover/failover/move"
+	"github.com/samlfailover/samlfailover/federation"
+	"github.com/samlfailover/samlfailover/signin"
+)
+
+// Loop is one federation's controller; *controller.Controller is one.
+type Loop interface {
+	Status() controller.Status
+	Consider(ctx context.Context, req *failover.Request) (failover.Situation, failover.Decision, error)
+	Submit(ctx context.Context, req failover.Request) (failover.Decision, *failover.Result, error)
+}
+
+// Info is what a running controller says of itself.
+type Info struct {
+	Version      string    `json:"version"`
+	Config       string    `json:"config"`
+	ConfigDigest string    `json:"config_digest"`
+	Started      time.Time `json:"started"`
+	Vantages     []string  `json:"vantages"`
+	Proxy        string    `json:"proxy,omitempty"`
+}
+
+// Control are the use cases of a running controller. Safe for concurrent use;
+// the fields are set once.
+type Control struct {
+	Info        Info
+	Federations []federation.Federation
+	Loops       map[string]Loop
+	Record      Recorder
+	Events      *Broker
+}
+
+// pick returns a federation and its loop.
+func (c *Control) pick(name string) (federation.Federation, Loop, error) {
+	f, err := Pick(c.Federations, name)
+	if err != nil {
+		return f, nil, err
+	}
+	return f, c.Loops[f.Name], nil
+}
+
+// MoveRequest is an operator's wish.
+type MoveRequest struct {
+	Federation string   `json:"federation,omitempty"`
+	To         string   `json:"to"`
+	Reason     string   `json:"reason"`
+	Overrides  []string `json:"overrides,omitempty"`
+	DryRun     bool     `json:"dry_run,omitempty"`
+}
+
+// MoveAnswer is what became of it: the decision, and the result once moved.
+type MoveAnswer struct {
+	Decision failover.Decision `json:"decision"`
+	Result   *failover.Result  `json:"result,omitempty"`
+}
+
+// maxReason bounds the reason that goes into every record.
+const maxReason = 1000
+
+// request checks a wish and turns it into failover's words.
+func (c *Control) request(actor Actor, r MoveRequest) (failover.Request, Loop, error) {
+	f, loop, err := c.pick(r.Federation)
+	if err != nil {
+		return failover.Request{}, nil, err
+	}
+	if r.To == "" {
+		return failover.Request{}, nil, fail(Invalid, "name the Region to move to, one of %s", regions(f))
+	}
+	to, err := signin.ParseRegion(r.To)
+	if err != nil {
+		return failover.Request{}, nil, fail(Invalid, "%s", err)
+	}
+	if to.Partition() != f.Partition {
+		return failover.Request{}, nil, fail(Invalid, "%s is in partition %s, federation %s in %s: they are separate worlds; choose one of %s", to, to.Partition(), f.Name, f.Partition, regions(f))
+	}
+	if len(r.Reason) > maxReason {
+		return failover.Request{}, nil, fail(Invalid, "the reason has %d characters, at most %d are kept", len(r.Reason), maxReason)
+	}
+	names := map[string]bool{}
+	for _, rule := range failover.Standard() {
+		names[rule.Name] = true
+	}
+	for _, o := range r.Overrides {
+		if !names[o] {
+			return failover.Request{}, nil, fail(Invalid, "--override %q: no rule of this name; samlfailover explain shows the rules", o)
+		}
+	}
+	return failover.Request{To: to, By: actor.String(), Reason: r.Reason, Overrides: r.Overrides}, loop, nil
+}
+
+func regions(f federation.Federation) string {
+	out := ""
+	for i, r := range f.Regions {
+		if i > 0 {
+			out += ", "
+		}
+		out += r.String()
+	}
+	return out
+}
+
+// Plan says what a move to a Region would do, and whether a rule would hold it.
+// It changes nothing and asks nobody outside.
+func (c *Control) Plan(ctx context.Context, actor Actor, r MoveRequest) (failover.Decision, error) {
+	if r.Reason == "" {
+		r.Reason = "a question, not yet a move"
+	}
+	req, loop, err := c.request(actor, r)
+	if err != nil {
+		return failover.Decision{}, err
+	}
+	_, d, err := loop.Consider(ctx, &req)
+	return d, err
+}
+
+// Move carries out an operator's move, unless a rule holds it; follow gets the
+// move's events as they happen and may be nil. A move goes on when the caller's
+// context ends.
+func (c *Control) Move(ctx context.Context, actor Actor, r MoveRequest, follow func(move.Event)) (MoveAnswer, error) {
+	if r.DryRun {
+		d, err := c.Plan(ctx, actor, r)
+		return MoveAnswer{Decision: d}, err
+	}
+	if r.Reason == "" {
+		return MoveAnswer{}, fail(Invalid, "say why, with --reason: it goes into the record that others will read")
+	}
+	req, loop, err := c.request(actor, r)
+	if err != nil {
+		return MoveAnswer{}, err
+	}
+	f, _, err := c.pick(r.Federation)
+	if err != nil {
+		return MoveAnswer{}, err
+	}
+	if err := c.Record.Record(ctx, actor.String(), "move.requested", "federation "+f.Name, r); err != nil {
+		return MoveAnswer{}, notRecorded(err)
+	}
+	if follow != nil {
+		stop := c.Events.Follow(f.Name, follow)
+		defer stop()
+	}
+	d, res, err := loop.Submit(ctx, req)
+	return MoveAnswer{Decision: d, Result: res}, err
+}
+
+// Explanation is why things stand as they do: the decision in words, the state
+// of one Region if one was asked for, and the rules.
+type Explanation struct {
+	Federation string            `json:"federation"`
+	Decision   failover.Decision `json:"decision"`
+	Lines      []string          `json:"lines"`
+	Region     *RegionStatus     `json:"region,omitempty"`
+	Rules      []RuleText        `json:"rules"`
+}
+
+// RuleText describes one rule of the decision.
+type RuleText struct {
+	Name    string `json:"name"`
+	Doc     string `json:"doc"`
+	Example string `json:"example"`
+}
+
+// Explain tells the present decision of a federation, and a Region's evidence.
+func (c *Control) Explain(ctx context.Context, name, region string) (Explanation, error) {
+	f, loop, err := c.pick(name)
+	if err != nil {
+		return Explanation{}, err
+	}
+	s, d, err := loop.Consider(ctx, nil)
+	if err != nil {
+		return Explanation{}, err
+	}
+	out := Explanation{Federation: f.Name, Decision: d, Lines: failover.Explain(d)}
+	for _, r := range failover.Standard() {
+		out.Rules = append(out.Rules, RuleText{r.Name, r.Doc, r.Example})
+	}
+	if region == "" {
+		return out, nil
+	}
+	want, err := signin.ParseRegion(region)
+	if err != nil {
+		return Explanation{}, fail(Invalid, "%s", err)
+	}
+	if !f.Allows(want) {
+		return Explanation{}, fail(NotFound, "%s is not a Region of federation %s; it has %s", want, f.Name, regions(f))
+	}
+	st := regionStatus(want, s.Verdicts, s.Shares)
+	out.Region = &st
+	return out, nil
+}

@@ -1,0 +1,132 @@
+package control
+
+import (
+	"time"
+
+	"github.com/samlfailover/samlfailover/failover"
+	"github.com/samlfailover/samlfailover/failover/controller"
+	"github.com/samlfailover/samlfailover/federation"
+	"github.com/samlfailover/samlfailover/finding"
+	"github.com/samlfailover/samlfailover/health"
+	"github.com/samlfailover/samlfailover/inventory"
+	"github.com/samlfailover/samlfailover/signin"
+)
+
+// Status is how everything stands.
+type Status struct {
+	Controller  Info               `json:"controller"`
+	At          time.Time          `json:"at"`
+	Federations []FederationStatus `json:"federations"`
+}
+
+// FederationStatus is how one federation stands. Notes are sentences that must
+// be seen with it, such as the one about a single vantage.
+type FederationStatus struct {
+	Name     string               `json:"name"`
+	Mode     federation.Mode      `json:"mode"`
+	Home     signin.Region        `json:"home"`
+	Notes    []string             `json:"notes,omitempty"`
+	Apps     []AppStatus          `json:"apps"`
+	Regions  []RegionStatus       `json:"regions"`
+	Decision failover.Decision    `json:"decision"`
+	Proposal *failover.Plan       `json:"proposal,omitempty"`
+	Moving   bool                 `json:"moving"`
+	Incident *controller.Incident `json:"incident,omitempty"`
+	LastMove *failover.Result     `json:"last_move,omitempty"`
+}
+
+// AppStatus is one app as last read. Region is where logins through it go now.
+type AppStatus struct {
+	App        string            `json:"app"`
+	Tenant     string            `json:"tenant"`
+	ID         string            `json:"id"`
+	Label      string            `json:"label"`
+	Lead       bool              `json:"lead,omitempty"`
+	Region     signin.Region     `json:"region"`
+	ACS        string            `json:"acs"`
+	RelayState string            `json:"relay_state"`
+	ReadAt     time.Time         `json:"read_at,omitzero"`
+	AgeSeconds int               `json:"age_seconds"`
+	Movable    bool              `json:"movable"`
+	Findings   []finding.Finding `json:"findings,omitempty"`
+	Error      *finding.Finding  `json:"error,omitempty"`
+}
+
+// RegionStatus is the health of a Region and how many roles are ready for it.
+type RegionStatus struct {
+	Region     signin.Region     `json:"region"`
+	State      health.State      `json:"state"`
+	Suspect    bool              `json:"suspect"`
+	Since      time.Time         `json:"since,omitzero"`
+	Reason     string            `json:"reason"`
+	Ready      int               `json:"ready"`
+	Roles      int               `json:"roles"`
+	ScannedAt  time.Time         `json:"scanned_at,omitzero"` // zero: never scanned
+	NotReady   []finding.Finding `json:"not_ready,omitempty"`
+	Verdict    *health.Verdict   `json:"verdict,omitempty"`
+	Unverified []string          `json:"unverified,omitempty"`
+}
+
+// Status returns how everything stands now. It asks nobody outside.
+func (c *Control) Status() Status {
+	out := Status{Controller: c.Info, At: time.Now().UTC()}
+	for _, f := range c.Federations {
+		out.Federations = append(out.Federations, federationStatus(f, c.Loops[f.Name].Status(), len(c.Info.Vantages), out.At))
+	}
+	return out
+}
+
+func federationStatus(f federation.Federation, s controller.Status, vantages int, now time.Time) FederationStatus {
+	out := FederationStatus{Name: f.Name, Mode: f.Policy.Mode, Home: f.Home(), Apps: []AppStatus{}, Decision: s.Decision,
+		Proposal: s.Proposal, Moving: s.Moving, Incident: s.Incident, LastMove: s.LastMove, Notes: notes(f, vantages)}
+	states := map[string]failover.AppState{}
+	for _, a := range s.Apps {
+		states[a.Ref.String()] = a
+	}
+	for _, ref := range f.Apps {
+		out.Apps = append(out.Apps, appStatus(ref, states[ref.String()], f.Lead, now))
+	}
+	for _, r := range f.Regions {
+		out.Regions = append(out.Regions, regionStatus(r, s.Verdicts, s.Shares))
+	}
+	return out
+}
+
+// notes are what every status says as long as it is so (spec 7.3).
+func notes(f federation.Federation, vantages int) []string {
+	if vantages > 1 {
+		return nil
+	}
+	text := "One vantage only: a fault of this machine's own network can look like an outage."
+	if f.Policy.Mode == federation.Auto && f.Policy.AcceptFewerVantages {
+		text += " Mode auto acts on it all the same, because accept_fewer_vantages is set."
+	}
+	return []string{text}
+}
+
+func appStatus(ref federation.AppRef, st failover.AppState, lead string, now time.Time) AppStatus {
+	a := AppStatus{App: ref.Name, Tenant: ref.Tenant, ID: ref.ID, Label: st.App.Label, Lead: ref.Name == lead, Region: st.App.Region(),
+		ACS: st.App.ACSText, RelayState: st.App.RelayState, ReadAt: st.ReadAt, Movable: st.App.Movable, Findings: st.App.Findings, Error: st.Error}
+	if !st.ReadAt.IsZero() {
+		a.AgeSeconds = int(now.Sub(st.ReadAt).Seconds())
+	}
+	return a
+}
+
+func regionStatus(r signin.Region, verdicts []health.Verdict, shares []inventory.Share) RegionStatus {
+	out := RegionStatus{Region: r, State: health.Unknown, Reason: "not probed yet"}
+	for _, v := range verdicts {
+		if v.Region == r {
+			out.State, out.Suspect, out.Since, out.Reason, out.Verdict = v.State, v.Suspect, v.Since, v.Reason, &v
+		}
+	}
+	for _, s := range shares {
+		if s.Region == r {
+			out.Ready, out.Roles, out.ScannedAt, out.NotReady = s.Ready, s.Total, s.TakenAt, s.NotReady
+		}
+	}
+	if e, ok := r.Endpoint(); ok {
+		out.Unverified = e.Unverified
+	}
+	return out
+}

@@ -1,0 +1,102 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/samlfailover/samlfailover/federation"
+	"github.com/samlfailover/samlfailover/finding"
+	"github.com/samlfailover/samlfailover/inventory"
+	"github.com/samlfailover/samlfailover/trustpolicy/fleet"
+)
+
+// Fleet is what the trust use cases need of AWS; *fleet.Fleet is one.
+type Fleet interface {
+	Scan(ctx context.Context, last inventory.Snapshot) inventory.Snapshot
+	Plan(ctx context.Context, snap inventory.Snapshot) (fleet.TrustPlan, error)
+	Apply(ctx context.Context, plan fleet.TrustPlan, o fleet.ApplyOptions) (fleet.Report, error)
+}
+
+// RoleKeeper keeps what a scan read.
+type RoleKeeper interface {
+	LoadRoles(federation string) (inventory.Snapshot, error)
+	SaveRoles(inventory.Snapshot) error
+}
+
+// Trust are the use cases about one federation's trust policies. They need no
+// running controller.
+type Trust struct {
+	Federation federation.Federation
+	Fleet      Fleet
+	Keeper     RoleKeeper
+	Record     Recorder
+	Actor      Actor
+}
+
+// Scan reads every account's roles and keeps the result. What of it could not
+// be read stays as it was last seen, dated.
+func (t Trust) Scan(ctx context.Context) (inventory.Snapshot, error) {
+	last, err := t.Keeper.LoadRoles(t.Federation.Name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, inventory.ErrCorrupt) {
+		return inventory.Snapshot{}, fmt.Errorf("load the last scan of %s: %w", t.Federation.Name, err)
+	}
+	snap := t.Fleet.Scan(ctx, last)
+	if err := ctx.Err(); err != nil {
+		return snap, fmt.Errorf("scan of %s was interrupted, the last scan stays in force: %w", t.Federation.Name, err)
+	}
+	if err := t.Keeper.SaveRoles(snap); err != nil {
+		return snap, fmt.Errorf("keep the scan of %s: %w", t.Federation.Name, err)
+	}
+	return snap, nil
+}
+
+// Plan scans and computes what has to be added.
+func (t Trust) Plan(ctx context.Context) (fleet.TrustPlan, inventory.Snapshot, error) {
+	snap, err := t.Scan(ctx)
+	if err != nil {
+		return fleet.TrustPlan{}, snap, err
+	}
+	plan, err := t.Fleet.Plan(ctx, snap)
+	return plan, snap, err
+}
+
+// Apply carries out a plan and scans again, so that the kept readiness is that
+// of after. Each write is recorded before it happens (promise 8).
+func (t Trust) Apply(ctx context.Context, plan fleet.TrustPlan, maxRoles int) (fleet.Report, inventory.Snapshot, error) {
+	if plan.Federation != t.Federation.Name {
+		return fleet.Report{}, inventory.Snapshot{}, fail(Invalid, "the plan is for federation %q, not for %q", plan.Federation, t.Federation.Name)
+	}
+	actor := t.Actor.String()
+	if err := t.Record.Record(ctx, actor, "trust-apply", t.Federation.Name, map[string]any{"roles": len(plan.Edits), "made_at": plan.MadeAt}); err != nil {
+		return fleet.Report{}, inventory.Snapshot{}, notRecorded(err)
+	}
+	report, err := t.Fleet.Apply(ctx, plan, fleet.ApplyOptions{MaxRoles: maxRoles, Before: func(ctx context.Context, w fleet.Write) error {
+		if err := t.Record.Record(ctx, actor, "trust-write", w.Role, w); err != nil {
+			return notRecorded(err)
+		}
+		return nil
+	}})
+	recErr := t.Record.Record(context.WithoutCancel(ctx), actor, "trust-applied", t.Federation.Name, report.Counts)
+	if err = errors.Join(err, recErr); err != nil {
+		return report, inventory.Snapshot{}, err
+	}
+	snap, err := t.Scan(ctx)
+	return report, snap, err
+}
+
+func notRecorded(err error) error {
+	return fmt.Errorf("nothing was written, because the audit record cannot be made: %w", err)
+}
+
+// Problems are the findings of accounts that could not be read.
+func Problems(s inventory.Snapshot) []finding.Finding {
+	var out []finding.Finding
+	for _, a := range s.Accounts {
+		if a.Error != nil {
+			out = append(out, *a.Error)
+		}
+	}
+	return out
+}

@@ -1,0 +1,57 @@
+package control
+
+import (
+	"io"
+
+	"github.com/samlfailover/samlfailover/failover"
+	"github.com/samlfailover/samlfailover/failover/controller"
+	"github.com/samlfailover/samlfailover/failover/move"
+	"github.com/samlfailover/samlfailover/inventory"
+	"github.com/samlfailover/samlfailover/trustpolicy"
+	"github.com/samlfailover/samlfailover/trustpolicy/fleet"
+)
+
+// The values that use cases take and return, under one roof: whoever translates
+// them (command line, API) needs no other package of the house.
+type (
+	// Decision is what the rules say, with rule, evidence and plan.
+	Decision = failover.Decision
+	// MoveResult is how a move ended.
+	MoveResult = failover.Result
+	// MoveEvent is live progress of a move.
+	MoveEvent = move.Event
+	// LoopEvent is live news of a federation's loop.
+	LoopEvent = controller.Event
+	// Incident holds when things happened in an outage.
+	Incident = controller.Incident
+	// Snapshot are a federation's roles as last scanned.
+	Snapshot = inventory.Snapshot
+	// TrustPlan says which trust policies lack which audiences.
+	TrustPlan = fleet.TrustPlan
+	// TrustReport is what became of a trust plan.
+	TrustReport = fleet.Report
+	// TrustProgress is one step of a long trust call.
+	TrustProgress = fleet.Progress
+)
+
+// MoveHolds reports whether a rule holds what a decision is about.
+func MoveHolds(d Decision) bool { return d.Outcome != failover.Move }
+
+// NothingToMove reports whether a decision found every app in place already.
+func NothingToMove(d Decision) bool { return d.Rule == failover.NothingToMove }
+
+// MoveIncomplete reports whether a move left apps behind.
+func MoveIncomplete(r MoveResult) bool { return r.Status == failover.Incomplete }
+
+// Words tells a decision in lines, escaped for a terminal.
+func Words(d Decision) []string { return failover.Explain(d) }
+
+// TrustFailed reports whether some role of a plan could not be written or does
+// not read back as meant.
+func TrustFailed(r TrustReport) bool {
+	return r.Stopped != nil || r.Counts[fleet.Failed]+r.Counts[fleet.Mismatch] > 0
+}
+
+// EvalTrust answers questions about trust policies, one JSON object per line;
+// see trustpolicy.EvalLines.
+func EvalTrust(r io.Reader, w io.Writer) error { return trustpolicy.EvalLines(r, w) }

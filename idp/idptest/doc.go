@@ -1,0 +1,138 @@
+// Package idptest is for proving an IdP adapter: one conformance suite that
+// every vendor's adapter runs against a stateful simulator of that vendor, and
+// a set of saboteurs (adapters with one fault each) that the suite must catch
+// there, so that a green suite means something.
+//
+// It must never be linked into the product, and never know a vendor.
+package idptest
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/samlfailover/samlfailover/idp"
+	"github.com/samlfailover/samlfailover/signin"
+)
+
+// Harness is one adapter in front of one simulator with one movable app in it.
+// The app points at From with every endpoint field, holds a console page of
+// From as RelayState, and no Regional surprises. The hooks reach past the
+// adapter into the simulator. Everything works in virtual time
+// (testing/synctest): no real sockets.
+type Harness struct {
+	Tenant   idp.Tenant
+	Codec    idp.Codec
+	App      idp.AppID
+	From, To signin.Region
+
+	// ACS are all fields that hold the endpoint, the deciding one first;
+	// RelayState is the landing page; Bystander a text that no move touches.
+	ACS        []idp.Pointer
+	RelayState idp.Pointer
+	Bystander  idp.Pointer
+	// Objects are objects of the app in which the vendor keeps unknown keys.
+	Objects []idp.Pointer
+
+	// Snapshot returns the app as the simulator holds it.
+	Snapshot func() json.RawMessage
+	// Edit changes one value as another administrator would; nil deletes.
+	Edit func(p idp.Pointer, value json.RawMessage)
+	// IgnoreNextWrite: the next write is answered with success and dropped.
+	IgnoreNextWrite func()
+	// LoseOnNextWrite: the next write loses the value at p.
+	LoseOnNextWrite func(p idp.Pointer)
+	// LoseNextAnswer: the next write is applied, its answer never comes.
+	LoseNextAnswer func()
+	// SetReadOnly switches the vendor's read-only mode.
+	SetReadOnly func(on bool)
+	// Arm makes the next n calls of any kind answer with a fault.
+	Arm func(f Fault, n int)
+	// Calls returns what reached any simulated host so far.
+	Calls func() []Call
+}
+
+// Fault is what an armed call is answered with.
+type Fault string
+
+// The faults. Every redirect and link leads to ForeignHost.
+const (
+	Throttled   Fault = "throttled"    // rate limit, with a reset ThrottledFor ahead
+	ServerError Fault = "server-error" // HTTP 500, nothing applied
+	Redirect    Fault = "redirect"     // HTTP 307 to ForeignHost
+	ForeignNext Fault = "foreign-next" // a list that continues on ForeignHost
+	TooLarge    Fault = "too-large"    // more than 8 MiB of JSON
+	TooDeep     Fault = "too-deep"     // the app with one value nested 100 deep
+)
+
+const (
+	// ForeignHost is where redirects and links lead that must not be followed.
+	ForeignHost = "evil.example"
+	// ThrottledFor is how far ahead the reset of a throttled answer lies.
+	ThrottledFor = 30 * time.Second
+)
+
+// Call is one request that reached a simulated host.
+type Call struct {
+	Host       string
+	Write      bool
+	Credential bool // it carried a credential
+}
+
+// Case is one property of an adapter. Check returns why it does not hold.
+type Case struct {
+	Name   string
+	Reason string
+	Check  func(ctx context.Context, h Harness) error
+}
+
+// Run proves an adapter: every case on a fresh harness, in virtual time.
+func Run(t *testing.T, harness func(*testing.T) Harness) {
+	t.Helper()
+	for _, c := range Cases() {
+		t.Run(c.Name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				if err := check(t, c, harness(t)); err != nil {
+					t.Errorf("%v\n(%s)", err, c.Reason)
+				}
+			})
+		})
+	}
+}
+
+// RunSaboteurs proves the suite: each saboteur must fail the case that is meant
+// for it, in front of this vendor's simulator.
+func RunSaboteurs(t *testing.T, harness func(*testing.T) Harness) {
+	t.Helper()
+	for _, s := range Saboteurs() {
+		t.Run(s.Name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				h := harness(t)
+				err := check(t, byName(s.Case), s.Wrap(h))
+				if err == nil {
+					t.Fatalf("case %q did not catch the saboteur", s.Case)
+				}
+				t.Log("caught:", err)
+			})
+		})
+	}
+}
+
+func check(t *testing.T, c Case, h Harness) error {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
+	return c.Check(ctx, h)
+}
+
+func byName(name string) Case {
+	for _, c := range Cases() {
+		if c.Name == name {
+			return c
+		}
+	}
+	panic("idptest: no case " + name)
+}

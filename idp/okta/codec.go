@@ -1,0 +1,338 @@
+package okta
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/samlfailover/samlfailover/finding"
+	"github.com/samlfailover/samlfailover/idp"
+	"github.com/samlfailover/samlfailover/signin"
+)
+
+// Codec knows the JSON of Okta apps (Okta Management API, Applications). The
+// zero value is ready to use.
+type Codec struct{}
+
+var _ idp.Codec = Codec{}
+
+// Where the values stand. In a custom SAML app the endpoint is three
+// independent strings, and all three move together.
+const (
+	signOn        idp.Pointer = "/settings/signOn"
+	acsURL                    = signOn + "/ssoAcsUrl"
+	recipient                 = signOn + "/recipient"
+	destination               = signOn + "/destination"
+	relayState                = signOn + "/defaultRelayState"
+	audience                  = signOn + "/audience"
+	acsEndpoints              = signOn + "/acsEndpoints"
+	overrideACS   idp.Pointer = "/settings/app/overrideAcsURL"
+	identityURL   idp.Pointer = "/settings/app/acsURL"
+	samlSignOn                = "SAML_2_0"
+	accountApp                = "amazon_aws"
+	identityApp               = "amazon_aws_sso"
+	customKind                = "okta:custom-saml"
+	deletedStatus             = "DELETED"
+	activeStatus              = "ACTIVE"
+)
+
+// endpoints are the three values that decide where a login goes. A function,
+// so that nobody can change them.
+func endpoints() []idp.Pointer { return []idp.Pointer{acsURL, recipient, destination} }
+
+// overrides are ACS-bearing values of catalogue apps.
+func overrides() []idp.Pointer {
+	return []idp.Pointer{signOn + "/ssoAcsUrlOverride", signOn + "/recipientOverride", signOn + "/destinationOverride", overrideACS}
+}
+
+// Volatile lists what Okta changes by itself at a write.
+func (Codec) Volatile() []idp.Pointer { return []idp.Pointer{"/lastUpdated"} }
+
+// Describe reads an app of any kind. Only a custom SAML 2.0 app whose every
+// ACS-bearing value is in the catalogue is movable.
+func (Codec) Describe(doc idp.Document) idp.App {
+	v, err := idp.Parse(doc.Raw)
+	if err != nil {
+		f, _ := finding.From(err)
+		f.Subject = "app " + string(doc.ID)
+		return idp.App{ID: doc.ID, Kind: "okta:unreadable", Findings: []finding.Finding{f}}
+	}
+	d := description{doc: v, app: idp.App{ID: doc.ID, Label: text(v, "/label"), Status: text(v, "/status"), Movable: true}}
+	d.kind()
+	d.endpoints()
+	d.extras()
+	return d.app
+}
+
+// description gathers what Describe finds.
+type description struct {
+	doc idp.Value
+	app idp.App
+}
+
+func (d *description) subject() string {
+	if d.app.Label != "" {
+		return fmt.Sprintf("app %s (%s)", d.app.Label, d.app.ID)
+	}
+	return "app " + string(d.app.ID)
+}
+
+// note adds a finding; refuse adds one that forbids a write.
+func (d *description) note(f finding.Finding) {
+	f.Subject = d.subject()
+	d.app.Findings = append(d.app.Findings, f)
+}
+
+func (d *description) refuse(f finding.Finding) {
+	d.note(f)
+	d.app.Movable = false
+}
+
+// kind decides what kind of app this is and whether we know how to move it.
+func (d *description) kind() {
+	name, mode := text(d.doc, "/name"), text(d.doc, "/signOnMode")
+	_, custom := d.doc.At(acsURL)
+	d.app.Kind = "okta:" + name
+	switch {
+	case mode != samlSignOn:
+		d.refuse(finding.Finding{Code: finding.NotSAML, What: "the app does not sign in with SAML 2.0", Why: fmt.Sprintf("its sign-on mode is %q", mode),
+			Remedy: "take it out of the config, or switch it to SAML 2.0 in the Okta console"})
+	case name == identityApp:
+		d.refuse(finding.Finding{Code: finding.UnsupportedKind, What: "an IAM Identity Center app cannot be moved",
+			Why:    "its endpoint belongs to one Identity Center instance, not to a Region's sign-in",
+			Remedy: "take it out of the config; Identity Center has its own Regional redundancy"})
+	case name == accountApp || !custom:
+		d.refuse(finding.Finding{Code: finding.UnsupportedKind, What: "an app from Okta's catalogue cannot be moved yet",
+			Why:    "it keeps its endpoint in override fields, and a write may clear secrets that read back as null",
+			Remedy: "change the ACS URL of this app by hand in the Okta console, or use a custom SAML 2.0 app"})
+	default:
+		d.app.Kind = customKind
+	}
+	if d.app.Status == deletedStatus {
+		d.refuse(finding.Finding{Code: finding.AppNotFound, What: "the app is deleted", Remedy: "take it out of the config"})
+	} else if d.app.Status != activeStatus {
+		d.note(finding.Finding{Code: finding.AppInactive, What: "nobody can sign in through this app", Why: fmt.Sprintf("its status is %q", d.app.Status),
+			Remedy: "activate it in the Okta console if it is meant to work; it is never activated from here"})
+	}
+}
+
+// endpoints checks every ACS-bearing value (spec 1.4) and finds the active one.
+func (d *description) endpoints() {
+	foreign := map[string]string{}
+	regions := map[signin.Region]bool{}
+	if d.app.Kind == customKind {
+		for _, p := range endpoints() {
+			acs, ok := d.endpoint(p, foreign)
+			if ok {
+				regions[acs.Region()] = true
+			}
+			if p == acsURL {
+				d.app.ACS, d.app.ACSText = acs, text(d.doc, p)
+			}
+		}
+	}
+	d.overridden(foreign)
+	d.further(foreign)
+	if len(foreign) > 0 {
+		d.refuse(finding.Finding{Code: finding.ForeignACS, What: "the app holds a sign-in endpoint that is not AWS's; it is not written",
+			Why:    "every endpoint of an app has to be in the catalogue",
+			Remedy: "find out who set it: whoever owns that host receives people's assertions; then correct it in the Okta console", Evidence: foreign})
+	}
+	if len(regions) > 1 {
+		d.note(finding.Finding{Code: finding.ACSDisagrees, What: "ACS URL, recipient and destination name different Regions",
+			Why: "an earlier change was made by hand or was cut off; logins may fail", Remedy: "a move sets all three",
+			Evidence: map[string]string{"ssoAcsUrl": text(d.doc, acsURL), "recipient": text(d.doc, recipient), "destination": text(d.doc, destination)}})
+	}
+}
+
+// endpoint reads one ACS-bearing value and notes a foreign one.
+func (d *description) endpoint(p idp.Pointer, foreign map[string]string) (signin.ACS, bool) {
+	at, _ := d.doc.At(p)
+	s, ok := at.Text()
+	acs, err := signin.ParseACS(s)
+	if !ok || err != nil {
+		foreign[string(p)] = shown(at)
+		return signin.ACS{}, false
+	}
+	return acs, true
+}
+
+// overridden looks at the override fields of catalogue apps. One that is set in
+// a custom app makes it unclear which value counts.
+func (d *description) overridden(foreign map[string]string) {
+	for _, p := range overrides() {
+		at, ok := d.doc.At(p)
+		if s, isText := at.Text(); !ok || at.IsNull() || (isText && s == "") {
+			continue
+		}
+		acs, good := d.endpoint(p, foreign)
+		if d.app.Kind == customKind {
+			d.refuse(finding.Finding{Code: finding.UnsupportedKind, What: "a custom app holds an override field",
+				Why: fmt.Sprintf("which of %s and ssoAcsUrl counts is not documented", p), Remedy: "clear the override in the Okta console"})
+		} else if d.app.ACSText == "" {
+			d.app.ACSText = text(d.doc, p)
+			if good {
+				d.app.ACS = acs
+			}
+		}
+	}
+}
+
+// further checks the list of additional endpoints. It is never written.
+func (d *description) further(foreign map[string]string) {
+	list, ok := d.doc.At(acsEndpoints)
+	if !ok || list.IsNull() {
+		return
+	}
+	for i, item := range list.Items() {
+		at, _ := item.At("/url")
+		s, _ := at.Text()
+		if _, err := signin.ParseACS(s); err != nil {
+			foreign[fmt.Sprintf("%s/%d/url", acsEndpoints, i)] = shown(at)
+		}
+	}
+}
+
+// extras reads the RelayState and the audience.
+func (d *description) extras() {
+	if at, ok := d.doc.At(relayState); ok && !at.IsNull() {
+		s, isText := at.Text()
+		if !isText {
+			d.refuse(finding.Finding{Code: finding.IdPAnswer, What: "defaultRelayState is neither a text nor null", Remedy: "look at the app in the Okta console"})
+		}
+		d.app.RelayState = s
+	}
+	if f, ok := idp.RelayFinding("", d.app.RelayState, signin.Target{}); ok {
+		d.note(f)
+	}
+	d.app.Audience = text(d.doc, audience)
+	if _, err := signin.ParseACS(d.app.Audience); err == nil {
+		d.note(finding.Finding{Code: finding.AudienceIsEndpoint, What: "the audience is a sign-in endpoint and is left as it is",
+			Why: "AWS compares the recipient, not the audience", Remedy: "nothing; urn:amazon:webservices would fit every Region",
+			Evidence: map[string]string{"audience": d.app.Audience}})
+	}
+}
+
+// Retarget points a custom SAML app at the target: the three endpoint fields,
+// each with its own provider suffix, and the RelayState where spec 1.3 moves
+// it.
+func (c Codec) Retarget(doc idp.Document, target signin.Target) ([]idp.Change, error) {
+	app := c.Describe(doc)
+	if err := app.Refusal(); err != nil {
+		return nil, err
+	}
+	v, err := idp.Parse(doc.Raw)
+	if err != nil {
+		return nil, err
+	}
+	var out []idp.Change
+	for _, p := range endpoints() {
+		at, _ := v.At(p)
+		change, moves, err := retarget(at, target.To)
+		if err != nil {
+			return nil, err
+		}
+		if moves {
+			out = append(out, idp.Change{Pointer: p, Before: at.Raw(), After: idp.QuoteJSON(change)})
+		}
+	}
+	if page, outcome := target.Rewrite(app.RelayState); outcome.Changes() && page.String() != app.RelayState {
+		at, _ := v.At(relayState)
+		out = append(out, idp.Change{Pointer: relayState, Before: at.Raw(), After: idp.QuoteJSON(page.String())})
+	}
+	return out, nil
+}
+
+// retarget returns the endpoint in its new Region; moves is false when it is
+// there already.
+func retarget(at idp.Value, to signin.Region) (url string, moves bool, err error) {
+	s, _ := at.Text()
+	acs, err := signin.ParseACS(s)
+	if err != nil {
+		return "", false, err
+	}
+	if !to.IsZero() && acs.Region().Partition() != to.Partition() {
+		return "", false, finding.Finding{Code: finding.OtherPartition, Subject: to.String(), What: "the Region belongs to another partition than the app",
+			Why: fmt.Sprintf("the app signs in to %s, %s is in %s", acs.Region().Partition(), to, to.Partition()), Remedy: "choose a Region of the app's own partition"}
+	}
+	next, err := acs.In(to)
+	return next.String(), err == nil && next != acs, err
+}
+
+// systemKeys are what Okta computes itself or keeps elsewhere; a replacement
+// leaves them out (Okta Management API, "Replace an application").
+func systemKeys() []idp.Pointer {
+	return []idp.Pointer{"/id", "/status", "/created", "/lastUpdated", "/orn", "/_links", "/_embedded", "/universalLogout"}
+}
+
+// body returns what a full replacement sends: the app as read, with the
+// changes, without the system keys, every other byte as it came.
+func body(doc idp.Document, changes []idp.Change) ([]byte, error) {
+	next, err := idp.Apply(doc, changes)
+	if err != nil {
+		return nil, err
+	}
+	raw := next.Raw
+	for _, p := range systemKeys() {
+		if raw, err = idp.Delete(raw, p); err != nil {
+			return nil, err
+		}
+	}
+	return raw, nil
+}
+
+// related reports whether an app has to do with sign-in to AWS, whatever its
+// kind: the catalogue's AWS apps, and every app whose endpoint or audience
+// mentions AWS's sign-in. It errs on the side of showing an app.
+func related(raw []byte) bool {
+	v, err := idp.Parse(raw)
+	if err != nil {
+		return mentionsAWS(string(raw)) || strings.Contains(string(raw), accountApp)
+	}
+	if name := text(v, "/name"); name == accountApp || name == identityApp {
+		return true
+	}
+	for _, p := range append(append(endpoints(), overrides()...), audience, signOn+"/audienceOverride", identityURL) {
+		if mentionsAWS(text(v, p)) {
+			return true
+		}
+	}
+	list, _ := v.At(acsEndpoints)
+	for _, item := range list.Items() {
+		if mentionsAWS(text(item, "/url")) {
+			return true
+		}
+	}
+	return false
+}
+
+// mentionsAWS is deliberately loose: a misspelt AWS endpoint must be shown too.
+func mentionsAWS(s string) bool {
+	s = strings.ToLower(s)
+	for _, word := range []string{"signin.aws", "signin.amazonaws", "urn:amazon:webservices"} {
+		if strings.Contains(s, word) {
+			return true
+		}
+	}
+	_, err := signin.ParseACS(s)
+	return err == nil
+}
+
+func text(v idp.Value, p idp.Pointer) string {
+	at, _ := v.At(p)
+	s, _ := at.Text()
+	return s
+}
+
+// shown is a value for evidence: an endpoint, never a secret.
+func shown(v idp.Value) string {
+	s, ok := v.Text()
+	switch {
+	case !ok && v.Raw() == nil:
+		return "(absent)"
+	case !ok:
+		return "(not a text)"
+	case len(s) > 300:
+		return s[:300] + "..."
+	}
+	return s
+}

@@ -1,0 +1,216 @@
+package admin_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/samlfailover/samlfailover/sandbox/admin"
+	"github.com/samlfailover/samlfailover/sandbox/fault"
+	"github.com/samlfailover/samlfailover/sandbox/login"
+	"github.com/samlfailover/samlfailover/sandbox/reqlog"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const token = "correct-horse"
+
+// world is a World for the verbs: it knows one Region and logs in whom it is
+// told to.
+type world struct {
+	faults *fault.Table
+	log    *reqlog.Log
+}
+
+func (w world) Faults() *fault.Table  { return w.faults }
+func (w world) Requests() *reqlog.Log { return w.log }
+func (w world) Info() admin.Info      { return admin.Info{Proxy: "http://here", Hosts: []string{"a", "b"}} }
+func (w world) LoginRole(_ context.Context, app, user, role string) login.Result {
+	return login.Result{App: app, User: user, OK: true, Region: "us-west-2", Role: role, Assertion: []byte("<saml/>")}
+}
+
+// serve runs the verbs and returns their URL.
+func serve(t *testing.T) (world, string) {
+	t.Helper()
+	w := world{fault.NewTable([]fault.Subject{{Host: "iam.amazonaws.com", Service: "iam", Region: "us-east-1"}}, 1), reqlog.New(8)}
+	s := httptest.NewUnstartedServer(nil)
+	h, err := admin.NewHandler(admin.Options{World: w, Token: token, Addr: s.Listener.Addr().String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Config.Handler = h
+	s.Start()
+	t.Cleanup(s.Close)
+	return w, s.URL
+}
+
+func client(t *testing.T, url string) *admin.Client {
+	t.Helper()
+	c, err := admin.NewClient(url, token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+func TestVerbs(t *testing.T) {
+	t.Parallel()
+	w, url := serve(t)
+	c, ctx := client(t, url), t.Context()
+	if info, err := c.Info(ctx); err != nil || len(info.Hosts) != 2 {
+		t.Errorf("info: %+v, %v", info, err)
+	}
+	got, err := c.Fault(ctx, admin.FaultRequest{Target: "us-east-1", Kind: "latency=300ms", For: "30s", Percent: 40})
+	if err != nil || len(got.Rules) != 1 || got.Rules[0].Effect.Duration != 300*time.Millisecond || got.Rules[0].Percent != 40 || got.Rules[0].Until.Sub(got.Rules[0].Since) != 30*time.Second {
+		t.Errorf("fault: %+v, %v", got, err)
+	}
+	if got, err = c.Faults(ctx); err != nil || len(got.Rules) != 1 {
+		t.Errorf("faults: %+v, %v", got, err)
+	}
+	if got, err = c.Heal(ctx, "iam"); err != nil || len(got.Healed) != 0 || len(got.Rules) != 1 {
+		t.Errorf("heal of another target: %+v, %v", got, err)
+	}
+	if got, err = c.Heal(ctx, ""); err != nil || len(got.Healed) != 1 || len(got.Rules) != 0 {
+		t.Errorf("heal: %+v, %v", got, err)
+	}
+	for i := range 10 {
+		w.log.Add(reqlog.Entry{Kind: reqlog.Request, Host: "h", Status: 200 + i})
+	}
+	if got, err := c.Requests(ctx, 1); err != nil || got.Missed != 1 || len(got.Entries) != 8 || got.Entries[0].Seq != 3 {
+		t.Errorf("requests: %+v, %v", got, err)
+	}
+	want := login.Result{App: "A", User: "u", OK: true, Region: "us-west-2", Role: "arn:role", Assertion: []byte("<saml/>")}
+	if got, err := c.Login(ctx, admin.LoginRequest{App: "A", User: "u", Role: "arn:role"}); err != nil || !cmp.Equal(got, want) {
+		t.Errorf("login: %v, %s", err, cmp.Diff(want, got))
+	}
+}
+
+func TestRefusalsSayWhatExists(t *testing.T) {
+	t.Parallel()
+	_, url := serve(t)
+	c := client(t, url)
+	for want, f := range map[string]admin.FaultRequest{
+		"a service (iam)":        {Target: "mars", Kind: "down"},
+		"there are: down":        {Target: "iam", Kind: "explode"},
+		"between 1 and 100":      {Target: "iam", Kind: "down", Percent: 101},
+		"write it as 30s":        {Target: "iam", Kind: "down", For: "soon"},
+		"needs a duration":       {Target: "iam", Kind: "latency"},
+		"takes no value":         {Target: "iam", Kind: "down=3s"},
+		"has to be a duration b": {Target: "iam", Kind: "latency=1h"},
+	} {
+		if _, err := c.Fault(t.Context(), f); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v, want %q", f, err, want)
+		}
+	}
+	if _, err := c.Heal(t.Context(), "mars"); err == nil {
+		t.Error("an unknown target is healed")
+	}
+}
+
+// spec 13.6, 15.5
+func TestNobodyElseControls(t *testing.T) {
+	t.Parallel()
+	w, url := serve(t)
+	host := strings.TrimPrefix(url, "http://")
+	rows := map[string]struct {
+		host, auth string
+		want       int
+	}{
+		"the right token":              {host, "Bearer " + token, 200},
+		"scheme in lower case":         {host, "bearer " + token, 200},
+		"localhost":                    {"localhost" + host[strings.LastIndex(host, ":"):], "Bearer " + token, 200},
+		"no token":                     {host, "", 401},
+		"a wrong token":                {host, "Bearer wrong", 401},
+		"an empty token":               {host, "Bearer ", 401},
+		"the token's beginning":        {host, "Bearer " + token[:5], 401},
+		"the token as password":        {host, "Basic " + token, 401},
+		"another host (rebinding)":     {"evil.example", "Bearer " + token, 421},
+		"another port":                 {"127.0.0.1:1", "Bearer " + token, 421},
+		"another host without a token": {"evil.example", "", 421},
+	}
+	for name, row := range rows {
+		for _, method := range []string{http.MethodGet, http.MethodDelete} {
+			r, err := http.NewRequestWithContext(t.Context(), method, url+"/sandbox/faults", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Host = row.host
+			if row.auth != "" {
+				r.Header.Set("Authorization", row.auth)
+			}
+			resp, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, _ := io.ReadAll(resp.Body)
+			_ = resp.Body.Close()
+			if resp.StatusCode != row.want {
+				t.Errorf("%s, %s: %d, want %d", name, method, resp.StatusCode, row.want)
+			}
+			if strings.Contains(string(text), token) {
+				t.Errorf("%s: the answer holds the token", name)
+			}
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
+	if n := w.log.Last(); n != 0 {
+		t.Errorf("control verbs are in the request log (%d)", n)
+	}
+}
+
+func TestStrictBodies(t *testing.T) {
+	t.Parallel()
+	_, url := serve(t)
+	for name, body := range map[string]string{
+		"not JSON": "down", "an unknown field": `{"target":"iam","kind":"down","percentage":3}`, "too large": `{"target":"` + strings.Repeat("x", 70<<10) + `"}`,
+	} {
+		r, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/sandbox/faults", strings.NewReader(body))
+		r.Header.Set("Authorization", "Bearer "+token)
+		resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusBadRequest {
+			t.Errorf("%s: %s", name, resp.Status)
+		}
+	}
+}
+
+func TestClientGoesToLoopbackOnly(t *testing.T) {
+	t.Parallel()
+	for url, ok := range map[string]bool{
+		"http://127.0.0.1:80": true, "http://localhost:80/": true, "http://[::1]:80": true,
+		"": false, "http://sandbox.example:80": false, "https://127.0.0.1:80": false, "http://u:p@127.0.0.1:80": false, "http://127.0.0.1/x": false, "http://10.0.0.1": false,
+	} {
+		c, err := admin.NewClient(url, token)
+		if err == nil {
+			c.Close()
+		}
+		if (err == nil) != ok {
+			t.Errorf("%q: %v, want accepted = %v", url, err, ok)
+		}
+	}
+	if _, err := admin.NewClient("http://127.0.0.1:80", ""); err == nil {
+		t.Error("a client without a token")
+	}
+	_, err := client(t, "http://127.0.0.1:1").Info(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "is it still running?") || strings.Contains(err.Error(), token) {
+		t.Errorf("nobody listens: %v", err)
+	}
+}
+
+func TestHandlerNeedsAToken(t *testing.T) {
+	t.Parallel()
+	if _, err := admin.NewHandler(admin.Options{World: world{}, Addr: "127.0.0.1:1"}); err == nil {
+		t.Error("control verbs without a token")
+	}
+}

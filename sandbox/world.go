@@ -1,0 +1,190 @@
+package sandbox
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/samlfailover/samlfailover/sandbox/admin"
+	"github.com/samlfailover/samlfailover/sandbox/aws"
+	"github.com/samlfailover/samlfailover/sandbox/fault"
+	"github.com/samlfailover/samlfailover/sandbox/login"
+	"github.com/samlfailover/samlfailover/sandbox/okta"
+	"github.com/samlfailover/samlfailover/sandbox/proxy"
+	"github.com/samlfailover/samlfailover/sandbox/reqlog"
+	"github.com/samlfailover/samlfailover/sandbox/seed"
+)
+
+// Options say what world to make. The zero value is the demo world.
+type Options struct {
+	// Listen is the loopback address of proxy and control verbs; "" is
+	// 127.0.0.1:0, a free port.
+	Listen string
+	// Logger gets what goes wrong on connections, at debug level; nil: nobody.
+	Logger *slog.Logger
+	// Seed says how the demo's contents are made.
+	Seed seed.Options
+	// Draws makes faults with a percentage repeatable.
+	Draws uint64
+	// LogSize is how many requests are remembered; 0: reqlog.DefaultCapacity.
+	LogSize int
+}
+
+// World is one simulated world. Its planes (RoundTripper, DialContext, and the
+// proxy once Run serves it) lead to the same state. New starts nothing and opens
+// nothing; a World made inside a synctest bubble works there. Close it when
+// done. Safe for concurrent use; any number of worlds live side by side.
+//
+// Its certificates are valid for less than seven days: a world that is to live
+// longer has to be made anew.
+type World struct {
+	cloud   *aws.Cloud
+	org     *okta.Org
+	demo    seed.Demo
+	network *proxy.Proxy
+	log     *reqlog.Log
+	logger  *slog.Logger
+	token   string
+	listen  string
+
+	mu sync.Mutex
+	ln net.Listener
+}
+
+// New makes the demo world.
+func New(o Options) (*World, error) {
+	w := &World{cloud: aws.New(), log: reqlog.New(o.LogSize), logger: o.Logger, listen: o.Listen, token: newToken()}
+	if w.logger == nil {
+		w.logger = slog.New(slog.DiscardHandler)
+	}
+	if w.listen == "" {
+		w.listen = "127.0.0.1:0"
+	}
+	var err error
+	if w.org, w.demo, err = seed.Plant(w.cloud, o.Seed); err != nil {
+		return nil, fmt.Errorf("make the sandbox: %w", err)
+	}
+	sites := allSites(w.cloud.Sites(), w.org.Sites(), closedSites())
+	w.network, err = proxy.New(proxy.Options{Sites: sites, Log: w.log, Logger: w.logger, Seed: o.Draws})
+	if err != nil {
+		return nil, fmt.Errorf("make the sandbox: %w", err)
+	}
+	return w, nil
+}
+
+// newToken returns 32 random bytes as text.
+func newToken() string {
+	b := make([]byte, 32)
+	_, _ = rand.Read(b) // never fails
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// Cloud returns the simulated AWS, to change it.
+func (w *World) Cloud() *aws.Cloud { return w.cloud }
+
+// Org returns the simulated Okta org, to change it.
+func (w *World) Org() *okta.Org { return w.org }
+
+// Demo says what the world was filled with.
+func (w *World) Demo() seed.Demo { return w.demo }
+
+// Hosts returns every simulated host, sorted.
+func (w *World) Hosts() []string { return w.network.Hosts() }
+
+// CAPEM returns the certificate of the world's CA.
+func (w *World) CAPEM() []byte { return w.network.Authority().PEM() }
+
+// CASPKI returns the base64 SHA-256 of the CA's public key, for Chromium's
+// --ignore-certificate-errors-spki-list.
+func (w *World) CASPKI() string { return w.network.Authority().SPKI() }
+
+// CAPool returns a fresh pool that trusts the world's CA alone.
+func (w *World) CAPool() *x509.CertPool { return w.network.Authority().Pool() }
+
+// DialContext opens an in-memory connection to a simulated host (real TLS
+// follows); see proxy.Proxy.DialContext for what faults do to it.
+func (w *World) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
+	return w.network.DialContext(ctx, network, addr)
+}
+
+// RoundTripper returns the plane that calls the simulators directly.
+func (w *World) RoundTripper() http.RoundTripper { return w.network.RoundTripper() }
+
+// Transport returns a new transport over DialContext that trusts the world's
+// CA. The caller closes its idle connections.
+func (w *World) Transport() *http.Transport {
+	return &http.Transport{
+		DialContext:           w.DialContext,
+		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: w.CAPool()},
+		TLSHandshakeTimeout:   10 * time.Second,
+		ResponseHeaderTimeout: 30 * time.Second,
+	}
+}
+
+// Fault breaks something from now on. The error names what can break, and how.
+func (w *World) Fault(f fault.Fault) (fault.Rule, error) { return w.Faults().Set(f, time.Now()) }
+
+// Heal ends every fault on target ("" or "all": every fault) and returns them.
+func (w *World) Heal(target string) ([]fault.Rule, error) { return w.Faults().Heal(target, time.Now()) }
+
+// Faults returns the live table of faults.
+func (w *World) Faults() *fault.Table { return w.network.Faults() }
+
+// Requests returns the log of connection attempts and requests.
+func (w *World) Requests() *reqlog.Log { return w.log }
+
+// Info describes the world to its operators.
+func (w *World) Info() admin.Info {
+	i := admin.Info{Proxy: w.ProxyURL(), CASPKI: w.CASPKI(), CAExpires: w.network.Authority().Expires(), Hosts: w.Hosts(),
+		Targets: w.Faults().Targets(), Kinds: fault.Help(), LastNumber: w.log.Last()}
+	for _, a := range w.demo.Apps {
+		i.Apps = append(i.Apps, a.Label)
+	}
+	for _, u := range w.demo.Users {
+		i.Users = append(i.Users, u.Login)
+	}
+	return i
+}
+
+// Login signs in as a person would with a browser: portal, app, form post,
+// role chooser if there is one, console; over DialContext, with TLS. app is a
+// label or an id, user a login; empty means the first of each. What goes wrong
+// is in the Result.
+func (w *World) Login(ctx context.Context, app, user string) login.Result {
+	return w.LoginRole(ctx, app, user, "")
+}
+
+// LoginRole is Login with the ARN of the role to pick in the chooser; "" picks
+// the first one offered.
+func (w *World) LoginRole(ctx context.Context, app, user, role string) login.Result {
+	u, known := w.demo.User(user)
+	if !known {
+		// The portal refuses a stranger in its own words.
+		u = seed.User{Login: user, Password: "a password that nobody has"}
+	}
+	if a, ok := w.demo.App(app); ok {
+		app = a.Label
+	}
+	t := w.Transport()
+	defer t.CloseIdleConnections()
+	return login.Run(ctx, t, login.Request{Portal: "https://" + w.demo.OktaHost, User: u.Login, Password: u.Password, App: app, Role: role})
+}
+
+// Close ends every connection, joins their goroutines and closes the listener
+// if Run does not serve it.
+func (w *World) Close() {
+	w.mu.Lock()
+	if w.ln != nil {
+		_ = w.ln.Close()
+	}
+	w.mu.Unlock()
+	w.network.Close()
+}

@@ -1,0 +1,255 @@
+package server
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+
+	"github.com/samlfailover/samlfailover/control"
+	"github.com/samlfailover/samlfailover/finding"
+)
+
+// Host is the only Host header that the local socket answers to (spec 13.6).
+const Host = "samlfailover"
+
+// maxBody bounds a request.
+const maxBody = 64 << 10
+
+// UseCases is what the server translates to; *control.Control is one.
+type UseCases interface {
+	Status() control.Status
+	Plan(ctx context.Context, actor control.Actor, r control.MoveRequest) (control.Decision, error)
+	Move(ctx context.Context, actor control.Actor, r control.MoveRequest, follow func(control.MoveEvent)) (control.MoveAnswer, error)
+	Explain(ctx context.Context, federation, region string) (control.Explanation, error)
+}
+
+// Options of a Server. Owner is the OS user of this process: the actor where
+// the system does not say who is at the other end of the socket.
+type Options struct {
+	UseCases UseCases
+	Token    string
+	Owner    string
+	Log      *slog.Logger
+}
+
+// Server answers the local API.
+type Server struct{ o Options }
+
+// New checks the options.
+func New(o Options) (*Server, error) {
+	if o.UseCases == nil || o.Token == "" || o.Log == nil {
+		return nil, errors.New("a server needs use cases, a token and a log")
+	}
+	return &Server{o}, nil
+}
+
+type actorKey struct{}
+
+// Serve answers on a listener until ctx ends, then lets requests that are under
+// way finish for a moment.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	srv := &http.Server{
+		Handler:           s.Handler(),
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			name := peerName(c)
+			if name == "" {
+				name = s.o.Owner
+			}
+			return context.WithValue(ctx, actorKey{}, control.Actor{Name: name, Via: "socket"})
+		},
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- srv.Serve(l) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("answer on %s: %w", l.Addr(), err)
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+	defer cancel()
+	err := srv.Shutdown(grace)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = srv.Close()
+	}
+	<-failed
+	if err != nil {
+		return fmt.Errorf("stop answering on %s: %w", l.Addr(), err)
+	}
+	return nil
+}
+
+// Handler returns the routes behind the checks that every request passes.
+func (s *Server) Handler() http.Handler {
+	r := chi.NewRouter()
+	r.Use(middleware.Recoverer, s.guard)
+	r.NotFound(func(w http.ResponseWriter, _ *http.Request) {
+		problem(w, http.StatusNotFound, Problem{Title: "no such route", Detail: "this controller does not know the route; is the command of the same version? Compare: samlfailover version"})
+	})
+	r.MethodNotAllowed(func(w http.ResponseWriter, _ *http.Request) {
+		problem(w, http.StatusMethodNotAllowed, Problem{Title: "no such method on this route"})
+	})
+	r.Get("/v1/status", s.status)
+	r.Post("/v1/plan", s.plan)
+	r.Post("/v1/moves", s.move)
+	r.Get("/v1/explain", s.explain)
+	return r
+}
+
+// guard checks Host and token before anything else is looked at.
+func (s *Server) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Host != Host {
+			problem(w, http.StatusMisdirectedRequest, Problem{Title: "unknown host", Detail: "the Host header must be " + Host})
+			return
+		}
+		token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if !ok || subtle.ConstantTimeCompare([]byte(token), []byte(s.o.Token)) != 1 {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			problem(w, http.StatusUnauthorized, Problem{Title: "no valid token", Detail: "the token in the controller's run folder is needed; run the command as the user that runs the controller"})
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		next.ServeHTTP(w, r)
+	})
+}
+
+func actorOf(r *http.Request) control.Actor {
+	a, ok := r.Context().Value(actorKey{}).(control.Actor)
+	if !ok {
+		return control.Actor{Via: "socket"}
+	}
+	return a
+}
+
+func (s *Server) status(w http.ResponseWriter, _ *http.Request) { s.answer(w, s.o.UseCases.Status()) }
+
+func (s *Server) explain(w http.ResponseWriter, r *http.Request) {
+	out, err := s.o.UseCases.Explain(r.Context(), r.URL.Query().Get("federation"), r.URL.Query().Get("region"))
+	if err != nil {
+		s.refuse(w, err)
+		return
+	}
+	s.answer(w, out)
+}
+
+func (s *Server) plan(w http.ResponseWriter, r *http.Request) {
+	var req control.MoveRequest
+	if !decode(w, r, &req) {
+		return
+	}
+	out, err := s.o.UseCases.Plan(r.Context(), actorOf(r), req)
+	if err != nil {
+		s.refuse(w, err)
+		return
+	}
+	s.answer(w, out)
+}
+
+// MoveLine is one line of a move's answer stream: an event, or at the end the
+// answer or the problem.
+type MoveLine struct {
+	Event   *control.MoveEvent  `json:"event,omitempty"`
+	Answer  *control.MoveAnswer `json:"answer,omitempty"`
+	Problem *Problem            `json:"problem,omitempty"`
+}
+
+// move streams JSON lines: the events of the move as they happen, then what
+// became of it.
+func (s *Server) move(w http.ResponseWriter, r *http.Request) {
+	var req control.MoveRequest
+	if !decode(w, r, &req) {
+		return
+	}
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	w.Header().Set("Cache-Control", "no-store")
+	enc, flush := json.NewEncoder(w), http.NewResponseController(w)
+	send := func(l MoveLine) {
+		if err := errors.Join(enc.Encode(l), flush.Flush()); err != nil {
+			s.o.Log.Debug("whoever asked for a move is gone; the move goes on", "error", err)
+		}
+	}
+	answer, err := s.o.UseCases.Move(r.Context(), actorOf(r), req, func(e control.MoveEvent) { send(MoveLine{Event: &e}) })
+	if err != nil {
+		_, p := describe(err)
+		send(MoveLine{Problem: &p})
+		return
+	}
+	send(MoveLine{Answer: &answer})
+}
+
+func decode(w http.ResponseWriter, r *http.Request, into any) bool {
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		problem(w, http.StatusBadRequest, Problem{Title: "the request cannot be read", Detail: err.Error(), Kind: control.Invalid})
+		return false
+	}
+	return true
+}
+
+func (s *Server) answer(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	if err := json.NewEncoder(w).Encode(v); err != nil {
+		s.o.Log.Debug("an answer could not be sent", "error", err)
+	}
+}
+
+// Problem is RFC 9457's problem detail with the project's own members: what
+// kind of failure, which rule, the finding behind it.
+type Problem struct {
+	Title   string           `json:"title"`
+	Status  int              `json:"status"`
+	Detail  string           `json:"detail,omitempty"`
+	Kind    control.Kind     `json:"kind,omitempty"`
+	Rule    string           `json:"rule,omitempty"`
+	Finding *finding.Finding `json:"finding,omitempty"`
+}
+
+func (s *Server) refuse(w http.ResponseWriter, err error) {
+	status, p := describe(err)
+	problem(w, status, p)
+}
+
+// describe turns an error into a status and a problem.
+func describe(err error) (int, Problem) {
+	var f *control.Failure
+	if errors.As(err, &f) {
+		status := map[control.Kind]int{control.Invalid: http.StatusUnprocessableEntity, control.NotFound: http.StatusNotFound,
+			control.Held: http.StatusConflict}[f.Kind]
+		if status == 0 {
+			status = http.StatusInternalServerError
+		}
+		return status, Problem{Title: string(f.Kind), Status: status, Detail: f.Message, Kind: f.Kind, Rule: f.Rule, Finding: f.Finding}
+	}
+	p := Problem{Title: "failed", Status: http.StatusInternalServerError, Detail: err.Error(), Kind: control.Failed}
+	if fi, ok := finding.From(err); ok {
+		p.Finding = &fi
+	}
+	return p.Status, p
+}
+
+func problem(w http.ResponseWriter, status int, p Problem) {
+	p.Status = status
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	b, err := json.Marshal(p)
+	if err != nil {
+		return // a Problem always encodes
+	}
+	_, _ = w.Write(b) // whoever asked may be gone
+}

@@ -1,0 +1,131 @@
+package fleet
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+
+	"github.com/samlfailover/samlfailover/federation"
+	"github.com/samlfailover/samlfailover/signin"
+	"github.com/samlfailover/samlfailover/trustpolicy"
+)
+
+// IAM is what fleet calls of one account's IAM; *iam.Client is one. Retries and
+// throttling are the client's business.
+type IAM interface {
+	ListRoles(context.Context, *iam.ListRolesInput, ...func(*iam.Options)) (*iam.ListRolesOutput, error)
+	GetRole(context.Context, *iam.GetRoleInput, ...func(*iam.Options)) (*iam.GetRoleOutput, error)
+	GetAccountSummary(context.Context, *iam.GetAccountSummaryInput, ...func(*iam.Options)) (*iam.GetAccountSummaryOutput, error)
+	UpdateAssumeRolePolicy(context.Context, *iam.UpdateAssumeRolePolicyInput, ...func(*iam.Options)) (*iam.UpdateAssumeRolePolicyOutput, error)
+}
+
+// Purpose says what an account is opened for: the two are different AWS roles.
+type Purpose string
+
+// The purposes. ToRead uses the account's ScanRole, ToWrite its EnforceRole.
+const (
+	ToRead  Purpose = "read"
+	ToWrite Purpose = "write"
+)
+
+// Opener returns the IAM of an account. It is called from several goroutines.
+type Opener func(context.Context, federation.Account, Purpose) (IAM, error)
+
+// Options make a Fleet. Federation and Open are required.
+type Options struct {
+	Federation federation.Federation
+	Open       Opener
+	Log        *slog.Logger   // nil: nothing is logged
+	Progress   func(Progress) // called by one goroutine at a time; nil: no progress
+	Parallel   int            // accounts at once; 0 = 8
+	ReadBack   time.Duration  // how long a write may take to show; 0 = one minute
+}
+
+// Progress is one step of a long call. Done and Total count accounts while
+// scanning, roles otherwise; Total is 0 while it is not known.
+type Progress struct {
+	Stage   string `json:"stage"` // scan | plan | apply
+	Account string `json:"account,omitempty"`
+	Role    string `json:"role,omitempty"`
+	Done    int    `json:"done"`
+	Total   int    `json:"total"`
+	Text    string `json:"text"`
+}
+
+// Fleet is one federation's roles. Its methods may be called concurrently, but
+// two Apply at once would fight over the same documents.
+type Fleet struct {
+	Options
+	mu sync.Mutex // serialises Progress
+}
+
+// New checks the options.
+func New(o Options) (*Fleet, error) {
+	if o.Open == nil || len(o.Federation.Regions) == 0 {
+		return nil, fmt.Errorf("make the fleet of federation %q: it needs at least one Region and a way to open accounts", o.Federation.Name)
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	o.Parallel = cmp.Or(max(o.Parallel, 0), 8)
+	o.ReadBack = cmp.Or(max(o.ReadBack, 0), time.Minute)
+	return &Fleet{Options: o}, nil
+}
+
+func (f *Fleet) progress(p Progress) {
+	if f.Progress != nil {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.Progress(p)
+	}
+}
+
+// audiences returns the sign-in endpoints of Regions, in order.
+func audiences(regions []signin.Region) ([]string, error) {
+	var out []string
+	for _, r := range regions {
+		acs, err := r.ACS("")
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, acs.String())
+	}
+	return out, nil
+}
+
+// request is what a federation wants of the trust policies of an account.
+func request(account federation.Account, regions []signin.Region) (trustpolicy.EditRequest, error) {
+	wanted, err := audiences(regions)
+	return trustpolicy.EditRequest{Providers: account.Providers, Audiences: wanted}, err
+}
+
+// eachAccount runs work for the accounts, a few at a time, and waits for all.
+func (f *Fleet) eachAccount(work func(i int, a federation.Account)) {
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, f.Parallel)
+	for i, a := range f.Federation.Accounts {
+		wg.Add(1)
+		slots <- struct{}{}
+		go func() {
+			defer wg.Done()
+			defer func() { <-slots }()
+			work(i, a)
+		}()
+	}
+	wg.Wait()
+}
+
+// account returns the federation's account with this number.
+func (f *Fleet) account(id string) (federation.Account, bool) {
+	i := slices.IndexFunc(f.Federation.Accounts, func(a federation.Account) bool { return a.ID == id })
+	if i < 0 {
+		return federation.Account{}, false
+	}
+	return f.Federation.Accounts[i], true
+}

@@ -1,0 +1,154 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+
+	"github.com/samlfailover/samlfailover/federation"
+	"github.com/samlfailover/samlfailover/finding"
+	"github.com/samlfailover/samlfailover/inventory"
+	"github.com/samlfailover/samlfailover/trustpolicy"
+)
+
+// pageSize is the most that ListRoles gives at once (IAM API Reference).
+const pageSize = 1000
+
+// quotaKey is the trust-policy quota's name in GetAccountSummary.
+const quotaKey = "AssumeRolePolicySizeQuota"
+
+// Scan reads the federated roles of all accounts, several accounts at a time,
+// and judges for every Region of the federation whether each role would admit a
+// sign-in there. N roles of an account cost ceil(N/1000) reads and one for the
+// quota. An account that cannot be read carries the reason and keeps what last
+// saw of it, under its old date; it never hides another one.
+func (f *Fleet) Scan(ctx context.Context, last inventory.Snapshot) inventory.Snapshot {
+	out := inventory.Snapshot{Federation: f.Federation.Name, TakenAt: time.Now(),
+		Accounts: make([]inventory.AccountScan, len(f.Federation.Accounts))}
+	var done atomic.Int64
+	f.eachAccount(func(i int, a federation.Account) {
+		scan, err := f.scanAccount(ctx, a)
+		if err != nil {
+			f.Log.Warn("an account could not be scanned", "federation", f.Federation.Name, "account", a.ID, "err", err)
+			scan = keep(a, last, scan.Calls, err)
+		}
+		out.Accounts[i] = scan
+		f.progress(Progress{Stage: "scan", Account: a.ID, Done: int(done.Add(1)), Total: len(out.Accounts), Text: summary(scan)})
+	})
+	return out
+}
+
+func summary(s inventory.AccountScan) string {
+	if s.Error != nil {
+		return s.Error.What
+	}
+	return fmt.Sprintf("%d of %d roles are federated, %d calls", len(s.Roles), s.Scanned, s.Calls)
+}
+
+// keep is the scan of an account that could not be read.
+func keep(a federation.Account, last inventory.Snapshot, calls int, err error) inventory.AccountScan {
+	out := inventory.AccountScan{ID: a.ID, Name: a.Name}
+	for _, old := range last.Accounts {
+		if old.ID == a.ID {
+			out = old
+		}
+	}
+	out.Calls = calls
+	out.Error = unreadable(a, err)
+	return out
+}
+
+func unreadable(a federation.Account, err error) *finding.Finding {
+	remedy := "check the account's scan_role, its trust policy and the base credentials, then run: samlfailover trust scan"
+	if code := errorCode(err); strings.HasPrefix(code, "Throttl") {
+		remedy = "something else uses up the account's IAM request rate; run the scan again later"
+	}
+	return &finding.Finding{Code: finding.AccountUnreadable, Subject: "account " + a.String(),
+		What: "the account's roles could not be read", Why: err.Error(), Remedy: remedy}
+}
+
+func (f *Fleet) scanAccount(ctx context.Context, a federation.Account) (inventory.AccountScan, error) {
+	out := inventory.AccountScan{ID: a.ID, Name: a.Name, ReadAt: time.Now()}
+	api, err := f.Open(ctx, a, ToRead)
+	if err != nil {
+		return out, fmt.Errorf("open account %s for reading: %w", a.ID, err)
+	}
+	out.Calls++
+	if out.SizeQuota, err = quota(ctx, api); err != nil {
+		f.Log.Warn("the trust-policy quota is not known; the default is assumed", "account", a.ID, "err", err)
+	}
+	in := &iam.ListRolesInput{MaxItems: aws.Int32(pageSize)}
+	for {
+		out.Calls++
+		page, err := api.ListRoles(ctx, in)
+		if err != nil {
+			return out, fmt.Errorf("list the roles of account %s: %w", a.ID, err)
+		}
+		out.Scanned += len(page.Roles)
+		for _, r := range page.Roles {
+			if role, ok := f.read(a, r); ok {
+				out.Roles = append(out.Roles, role)
+			}
+		}
+		if !page.IsTruncated {
+			return out, nil
+		}
+		if next := aws.ToString(page.Marker); next == "" || next == aws.ToString(in.Marker) {
+			return out, fmt.Errorf("list the roles of account %s: IAM announces more roles but gives no new marker", a.ID)
+		}
+		in.Marker = page.Marker
+	}
+}
+
+// quota reads how long a trust policy of the account may be, in characters; 0
+// when IAM does not say.
+func quota(ctx context.Context, api IAM) (int, error) {
+	sum, err := api.GetAccountSummary(ctx, &iam.GetAccountSummaryInput{})
+	if err != nil {
+		return 0, fmt.Errorf("read the account summary: %w", err)
+	}
+	return int(sum.SummaryMap[quotaKey]), nil
+}
+
+// read judges one role; ok is false when it is not one of the federation's.
+func (f *Fleet) read(a federation.Account, r types.Role) (role inventory.Role, ok bool) {
+	role = inventory.Role{Account: a.ID, ARN: aws.ToString(r.Arn), Name: aws.ToString(r.RoleName), Path: aws.ToString(r.Path)}
+	role.Protected = federation.Protected(role.Path)
+	text, err := decode(r.AssumeRolePolicyDocument)
+	if err != nil {
+		text = aws.ToString(r.AssumeRolePolicyDocument)
+	}
+	role.Trust = text
+	p, err := trustpolicy.Parse(text)
+	if err != nil {
+		if !slices.ContainsFunc(a.Providers, func(arn string) bool { return strings.Contains(text, arn) }) {
+			return role, false
+		}
+		role.Regions = f.unjudged(role, err)
+		return role, true
+	}
+	ours := slices.DeleteFunc(p.Providers(), func(arn string) bool { return !slices.Contains(a.Providers, arn) })
+	if len(ours) == 0 {
+		return role, false
+	}
+	role.Regions = f.judge(role, p, ours)
+	return role, true
+}
+
+// unjudged is the readiness of a role whose policy cannot be parsed.
+func (f *Fleet) unjudged(role inventory.Role, err error) []inventory.RegionReadiness {
+	var out []inventory.RegionReadiness
+	for _, r := range f.Federation.Regions {
+		out = append(out, inventory.RegionReadiness{Region: r, State: inventory.Unknown, Finding: &finding.Finding{
+			Code: finding.RoleNotReady, Subject: role.ARN, What: "whether the role admits sign-ins at " + r.String() + " is not known",
+			Why: err.Error(), Remedy: "correct the role's trust policy by hand"}})
+	}
+	return out
+}

@@ -1,0 +1,179 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+
+	"github.com/samlfailover/samlfailover/federation"
+	"github.com/samlfailover/samlfailover/finding"
+	"github.com/samlfailover/samlfailover/trustpolicy"
+)
+
+// Read-back polling: IAM's changes take time to show (IAM User Guide,
+// "Troubleshoot IAM: changes that I make are not always immediately visible").
+const (
+	firstPoll = 250 * time.Millisecond
+	lastPoll  = 5 * time.Second
+)
+
+// role carries out edit i of the plan.
+func (r *run) role(ctx context.Context, i int) {
+	e, out := r.plan.Edits[i], &r.outcomes[i]
+	if err := ctx.Err(); err != nil {
+		r.stop(finding.Finding{Code: finding.TrustRefused, Subject: e.Role, What: "the run was interrupted", Why: err.Error(), Remedy: "run: samlfailover trust apply again"})
+	}
+	if r.halted() {
+		return
+	}
+	out.State, out.Finding = r.try(ctx, e, out)
+	if out.State == Mismatch {
+		r.stop(*out.Finding)
+	}
+	r.state.Lock()
+	r.done++
+	done := r.done
+	r.state.Unlock()
+	text := string(out.State)
+	if out.Finding != nil {
+		text += ": " + out.Finding.What
+	}
+	r.progress(Progress{Stage: "apply", Account: e.Account, Role: e.Role, Done: done, Total: len(r.plan.Edits), Text: text})
+}
+
+// try is one role from the fresh read to the read-back.
+func (r *run) try(ctx context.Context, e RoleEdit, out *Outcome) (State, *finding.Finding) {
+	w := r.open(ctx, e.Account)
+	if w.err != nil {
+		return Failed, w.err
+	}
+	a, _ := r.account(e.Account)
+	want, err := request(a, r.plan.Regions)
+	if err != nil {
+		return Refused, refused(candidate{arn: e.Role}, err)
+	}
+	_, _, path, name, err := federation.ParseRoleARN(e.Role)
+	if err != nil {
+		return Refused, refused(candidate{arn: e.Role}, err)
+	}
+	live, why := reread(ctx, w.api, candidate{arn: e.Role, name: name, path: path, quota: w.quota})
+	if why != nil {
+		return Refused, why
+	}
+	p, why := consider(r.Federation.Policy.OwnedBy, live, want)
+	if why != nil {
+		return Refused, why
+	}
+	out.Before, out.Moved, out.Changes = Digest(live.text), Digest(live.text) != e.Digest, p.changes
+	if p.text == "" {
+		return Already, nil
+	}
+	if !r.take() {
+		return NotStarted, nil
+	}
+	return r.write(ctx, w, Write{Account: e.Account, Role: e.Role, Before: live.text, After: p.text, Changes: p.changes}, name, out)
+}
+
+// write records, writes and reads back.
+func (r *run) write(ctx context.Context, w *writer, wr Write, name string, out *Outcome) (State, *finding.Finding) {
+	if err := r.before(ctx, wr); err != nil {
+		why := finding.Finding{Code: finding.TrustRefused, Subject: wr.Role, What: "the write could not be recorded, so it was not made",
+			Why: err.Error(), Remedy: "make the audit record writable, then run: samlfailover trust apply again"}
+		r.stop(why)
+		return Refused, &why
+	}
+	if err := w.pace.Wait(ctx); err != nil {
+		return Failed, failure(wr, err)
+	}
+	_, err := w.api.UpdateAssumeRolePolicy(ctx, &iam.UpdateAssumeRolePolicyInput{RoleName: aws.String(name), PolicyDocument: aws.String(wr.After)})
+	out.After = Digest(wr.After)
+	if err != nil {
+		return r.afterError(ctx, w, wr, name, err)
+	}
+	if why := r.readBack(ctx, w, wr, name); why != nil {
+		return Mismatch, why
+	}
+	return Written, nil
+}
+
+func (r *run) before(ctx context.Context, wr Write) error {
+	if r.opts.Before == nil {
+		return nil
+	}
+	r.record.Lock()
+	defer r.record.Unlock()
+	return r.opts.Before(ctx, wr)
+}
+
+// afterError finds out whether a write that answered with an error took place
+// all the same, as when the answer was lost.
+func (r *run) afterError(ctx context.Context, w *writer, wr Write, name string, err error) (State, *finding.Finding) {
+	if now, readErr := current(ctx, w.api, name); readErr == nil && trustpolicy.Equivalent(now, wr.After) {
+		return Written, nil
+	}
+	return Failed, failure(wr, err)
+}
+
+// failure says why IAM did not take a write.
+func failure(wr Write, err error) *finding.Finding {
+	out := &finding.Finding{Code: finding.TrustRefused, Subject: wr.Role, What: "IAM did not take the trust policy",
+		Why: fmt.Sprintf("write the trust policy: %v", err), Remedy: "check the permission iam:UpdateAssumeRolePolicy of the account's enforce_role"}
+	var protected *types.UnmodifiableEntityException
+	var large *types.LimitExceededException
+	var malformed *types.MalformedPolicyDocumentException
+	switch {
+	case errors.As(err, &protected):
+		out.Code, out.Remedy = finding.TrustProtected, "let people sign in through another role"
+	case errors.As(err, &large):
+		out.Code, out.Remedy = finding.TrustTooLarge, "raise the quota \"Role trust policy length\" of the account (Service Quotas in us-east-1, code L-C07B4B0D)"
+	case errors.As(err, &malformed):
+		out.Remedy = "look at the policy by hand: IAM rejects a part that we did not touch"
+	}
+	return out
+}
+
+// readBack waits until the role's trust policy means what was written. A text
+// that is neither that nor the one before is somebody else's.
+func (r *run) readBack(ctx context.Context, w *writer, wr Write, name string) *finding.Finding {
+	limit, cancel := context.WithTimeout(ctx, r.ReadBack)
+	defer cancel()
+	mismatch := &finding.Finding{Code: finding.TrustMismatch, Subject: wr.Role, What: "the trust policy does not read back as it was written",
+		Remedy: "compare the role's trust policy with the record of this write before anything else is written"}
+	for wait := firstPoll; ; wait = min(2*wait, lastPoll) {
+		now, err := current(limit, w.api, name)
+		switch {
+		case err != nil:
+			mismatch.Why = fmt.Sprintf("it could not be read: %v", err)
+		case trustpolicy.Equivalent(now, wr.After):
+			return nil
+		case !trustpolicy.Equivalent(now, wr.Before):
+			mismatch.Why = "somebody else changed it at the same time"
+			mismatch.Evidence = map[string]string{"difference": Diff(name, wr.After, now)}
+			return mismatch
+		default:
+			mismatch.Why = fmt.Sprintf("after %s it still reads as before the write", r.ReadBack)
+		}
+		select {
+		case <-limit.Done():
+			return mismatch
+		case <-time.After(wait):
+		}
+	}
+}
+
+// current reads a role's trust policy.
+func current(ctx context.Context, api IAM, name string) (string, error) {
+	got, err := api.GetRole(ctx, &iam.GetRoleInput{RoleName: aws.String(name)})
+	if err != nil {
+		return "", fmt.Errorf("read role %s back: %w", name, err)
+	}
+	if got.Role == nil {
+		return "", fmt.Errorf("read role %s back: IAM answered without a role", name)
+	}
+	return decode(got.Role.AssumeRolePolicyDocument)
+}

@@ -45,8 +45,8 @@ func (b *board) publish(o health.Observation) {
 	before, known := b.seen[key]
 	b.seen[key] = o
 	b.noteLatency(o)
-	if known && before.State == o.State {
-		return // the loop looks on its own clock; only changes hurry it
+	if known && before.State == o.State && !b.troubled() {
+		return // in calm times the loop looks on its own clock; news hurries it
 	}
 	for _, c := range b.wake {
 		select {
@@ -54,6 +54,17 @@ func (b *board) publish(o health.Observation) {
 		default:
 		}
 	}
+}
+
+// troubled reports whether any vantage sees trouble in any Region: then every
+// answer may be the one that settles a verdict. The caller holds the lock.
+func (b *board) troubled() bool {
+	for _, o := range b.seen {
+		if o.State == health.Suspect || o.State == health.Unhealthy {
+			return true
+		}
+	}
+	return false
 }
 
 // Verdicts implements controller.Verdicts.

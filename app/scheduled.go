@@ -11,10 +11,9 @@ import (
 	"time"
 
 	"github.com/samlfailover/samlfailover/control"
-	"github.com/samlfailover/samlfailover/failover"
+	"github.com/samlfailover/samlfailover/escape"
 	"github.com/samlfailover/samlfailover/failover/controller"
 	"github.com/samlfailover/samlfailover/federation"
-	"github.com/samlfailover/samlfailover/idp"
 	"github.com/samlfailover/samlfailover/inventory"
 )
 
@@ -103,20 +102,8 @@ func readinessReport(f federation.Federation, shares []inventory.Share, now time
 			if i == 0 {
 				fmt.Fprintf(&b, "\n## Not ready for %s\n\n", sh.Region)
 			}
-			fmt.Fprintf(&b, "- `%s`: %s\n", failover.Escape(n.Subject), failover.Escape(n.Error()))
+			fmt.Fprintf(&b, "- `%s`: %s\n", escape.Terminal(n.Subject), escape.Terminal(n.Error()))
 		}
 	}
 	return b.String()
-}
-
-// appState and appRead translate between what is kept and what is decided on.
-func appState(a inventory.AppRead) failover.AppState {
-	return failover.AppState{Ref: a.Ref, ReadAt: a.ReadAt, App: idp.App{ID: idp.AppID(a.Ref.ID), Label: a.Label, Kind: a.Kind, Status: a.Status,
-		ACS: a.ACS, ACSText: a.ACSText, RelayState: a.RelayState, Audience: a.Audience, Movable: a.Movable, Findings: a.Findings}}
-}
-
-func appRead(s failover.AppState) inventory.AppRead {
-	a := s.App
-	return inventory.AppRead{Ref: s.Ref, ReadAt: s.ReadAt, Label: a.Label, Kind: a.Kind, Status: a.Status, ACS: a.ACS, ACSText: a.ACSText,
-		RelayState: a.RelayState, Audience: a.Audience, Movable: a.Movable, Findings: a.Findings}
 }

@@ -81,7 +81,7 @@ func New(o Options) (*Service, error) {
 	}
 	h := o.Config.Health
 	s.board = newBoard(1, regionsOf(s.feds), 2*h.Interval+h.Timeout)
-	s.shares = &shares{keeper: s.keeper, feds: s.feds, log: o.Log}
+	s.shares = newShares(s.keeper, s.feds, o.Log)
 	return s, nil
 }
 
@@ -166,6 +166,7 @@ func (s *Service) Run(ctx context.Context) (err error) {
 	}
 	g.Go(func() error { return jobs{calm: s.calm(loops), log: s.o.Log}.run(ctx, s.schedule(loops)) })
 	g.Go(func() error { s.firstScan(ctx, loops); return nil })
+	g.Go(func() error { s.shares.watch(ctx, func(name string) { loops[name].Kick() }); return nil })
 	g.Go(func() error { return api.Serve(ctx, l) })
 	if s.o.Ready != nil {
 		s.o.Ready(place.Socket)
@@ -284,7 +285,7 @@ func (s *Service) known(name string) []failover.AppState {
 	}
 	var out []failover.AppState
 	for _, a := range snap.Apps {
-		out = append(out, appState(a))
+		out = append(out, failover.FromInventory(a))
 	}
 	return out
 }
@@ -293,7 +294,7 @@ func (s *Service) keepApps(name string, apps []failover.AppState) {
 	snap := inventory.AppSnapshot{Federation: name, TakenAt: time.Now().UTC()}
 	for _, a := range apps {
 		if !a.ReadAt.IsZero() {
-			snap.Apps = append(snap.Apps, appRead(a))
+			snap.Apps = append(snap.Apps, a.Kept())
 		}
 	}
 	if err := s.keeper.SaveApps(snap); err != nil {

@@ -1,10 +1,13 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"log/slog"
+	"os"
 	"sync"
+	"time"
 
 	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/inventory"
@@ -19,6 +22,11 @@ type shares struct {
 
 	mu   sync.Mutex
 	have map[string][]inventory.Share
+	read map[string]time.Time // modification time of what was loaded
+}
+
+func newShares(k inventory.Keeper, feds []federation.Federation, log *slog.Logger) *shares {
+	return &shares{keeper: k, feds: feds, log: log, have: map[string][]inventory.Share{}, read: map[string]time.Time{}}
 }
 
 // Shares implements controller.Shares.
@@ -32,16 +40,60 @@ func (s *shares) Shares(federation string) []inventory.Share {
 // trust apply) may have written it.
 func (s *shares) load() {
 	for _, f := range s.feds {
-		snap, err := s.keeper.LoadRoles(f.Name)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			s.log.Warn("the last scan of roles cannot be read; readiness is unknown until the next one", "federation", f.Name, "error", err)
-			continue
-		}
-		s.keep(f, snap)
+		s.loadOne(f)
 	}
+}
+
+func (s *shares) loadOne(f federation.Federation) {
+	if info, err := os.Stat(s.keeper.RolesPath(f.Name)); err == nil {
+		s.mu.Lock()
+		s.read[f.Name] = info.ModTime()
+		s.mu.Unlock()
+	}
+	snap, err := s.keeper.LoadRoles(f.Name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	if err != nil {
+		s.log.Warn("the last scan of roles cannot be read; readiness is unknown until the next one", "federation", f.Name, "error", err)
+		return
+	}
+	s.keep(f, snap)
+}
+
+// reloadEvery is how often the kept scans are looked at: trust scan and trust
+// apply are processes of their own.
+const reloadEvery = time.Second
+
+// watch loads the kept scans again when another process has written them, and
+// says so to the loops.
+func (s *shares) watch(ctx context.Context, changed func(federation string)) {
+	tick := time.NewTicker(reloadEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for _, f := range s.feds {
+			if s.stale(f.Name) {
+				s.loadOne(f)
+				changed(f.Name)
+			}
+		}
+	}
+}
+
+// stale reports whether the kept scan is another one than ours.
+func (s *shares) stale(name string) bool {
+	info, err := os.Stat(s.keeper.RolesPath(name))
+	if err != nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !info.ModTime().Equal(s.read[name])
 }
 
 func (s *shares) keep(f federation.Federation, snap inventory.Snapshot) {
@@ -51,8 +103,5 @@ func (s *shares) keep(f federation.Federation, snap inventory.Snapshot) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.have == nil {
-		s.have = map[string][]inventory.Share{}
-	}
 	s.have[f.Name] = out
 }

@@ -22,6 +22,8 @@ type (
 	MoveEvent = move.Event
 	// LoopEvent is live news of a federation's loop.
 	LoopEvent = controller.Event
+	// ProofLevel says how much a move has proven (spec 3).
+	ProofLevel = failover.Level
 	// Incident holds when things happened in an outage.
 	Incident = controller.Incident
 	// Snapshot are a federation's roles as last scanned.
@@ -32,6 +34,13 @@ type (
 	TrustReport = fleet.Report
 	// TrustProgress is one step of a long trust call.
 	TrustProgress = fleet.Progress
+)
+
+// The levels that a proof through an IdP's portal can reach.
+const (
+	ProvedReadBack  = failover.P1
+	ProvedAssertion = failover.P3
+	ProvedLogin     = failover.P4
 )
 
 // MoveHolds reports whether a rule holds what a decision is about.

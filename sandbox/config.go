@@ -30,7 +30,7 @@ func (w *World) config() string {
 	}
 	line("    min_ready_share: 0.9 # three of the sixty roles cannot be mended by an edit of their policy alone")
 	line("    owned_by:\n      tags: [%q]", seed.OwnerTag+"="+seed.OwnerTagValue)
-	line("health:\n  interval: 10s")
+	line("health: {%s}", w.probing)
 	line("store:\n  dir: %s", dataDir)
 	return b.String()
 }

@@ -18,13 +18,12 @@ const (
 	caFile     = "ca.pem"
 	envFile    = "env"
 	configFile = "samlfailover.yaml"
-	awsFile    = "aws-config"
 	secretsDir = "secrets"
 	dataDir    = "data"
 )
 
 // WriteDir writes what clients need to live in this world into dir (0700, made
-// if missing): ca.pem (0644), env and aws-config for shells and foreign tools,
+// if missing): ca.pem (0644), env (0600) for shells and foreign tools,
 // samlfailover.yaml with its secrets under secrets/ (0600). Call it after
 // Listen. A folder that holds anything else is refused, so that nobody's config
 // is overwritten. Each file appears whole or not at all.
@@ -63,7 +62,6 @@ func (w *World) files(dir string) []file {
 		{caFile, w.CAPEM(), 0o644},
 		{filepath.Join(secretsDir, "okta-token"), []byte(w.demo.APIToken + "\n"), 0o600},
 		{filepath.Join(secretsDir, "aws-secret-key"), []byte(w.demo.Controller.SecretKey + "\n"), 0o600},
-		{awsFile, []byte(w.awsConfig()), 0o600},
 		{configFile, []byte(w.config()), 0o600},
 		{envFile, []byte(w.env(dir)), 0o600},
 	}
@@ -78,7 +76,7 @@ func ours(dir string) error {
 	if err != nil {
 		return fmt.Errorf("write the sandbox's folder %s: %w; name a folder", dir, err)
 	}
-	mine := []string{caFile, envFile, configFile, awsFile, secretsDir, dataDir}
+	mine := []string{caFile, envFile, configFile, secretsDir, dataDir}
 	for _, e := range entries {
 		if !slices.Contains(mine, e.Name()) {
 			return fmt.Errorf("write the sandbox's folder %s: it holds %q, which no sandbox wrote; name a new or empty folder", dir, e.Name())
@@ -125,17 +123,6 @@ func writeFile(path string, text []byte, mode os.FileMode) error {
 	return nil
 }
 
-// awsConfig is a shared AWS config with a profile per account, which assumes
-// the account's scan role with the keys of env.
-func (w *World) awsConfig() string {
-	var b strings.Builder
-	b.WriteString(header + "Use it as: aws --profile production iam list-roles\n")
-	for _, a := range w.demo.Accounts {
-		fmt.Fprintf(&b, "[profile %s]\nrole_arn = %s\ncredential_source = Environment\nregion = us-west-2\n", a.Name, a.ScanRole)
-	}
-	return b.String()
-}
-
 // env is a file to source: from then on the shell's tools live in this world.
 func (w *World) env(dir string) string {
 	ca := filepath.Join(dir, caFile)
@@ -150,9 +137,9 @@ func (w *World) env(dir string) string {
 	for _, v := range [][2]string{
 		{"HTTPS_PROXY", w.ProxyURL()}, {"https_proxy", w.ProxyURL()}, {"NO_PROXY", ""}, {"no_proxy", ""},
 		{"SSL_CERT_FILE", ca}, {"AWS_CA_BUNDLE", ca}, {"CURL_CA_BUNDLE", ca}, {"REQUESTS_CA_BUNDLE", ca}, {"NODE_EXTRA_CA_CERTS", ca},
-		{"AWS_ACCESS_KEY_ID", w.demo.Controller.AccessKeyID}, {"AWS_SECRET_ACCESS_KEY", w.demo.Controller.SecretKey},
+		{"AWS_ACCESS_KEY_ID", w.demo.Operator.AccessKeyID}, {"AWS_SECRET_ACCESS_KEY", w.demo.Operator.SecretKey},
 		{"AWS_DEFAULT_REGION", "us-west-2"}, {"AWS_REGION", "us-west-2"}, {"AWS_STS_REGIONAL_ENDPOINTS", "regional"},
-		{"AWS_EC2_METADATA_DISABLED", "true"}, {"AWS_CONFIG_FILE", filepath.Join(dir, awsFile)},
+		{"AWS_EC2_METADATA_DISABLED", "true"}, {"AWS_CONFIG_FILE", filepath.Join(dir, secretsDir, "no-shared-config")},
 		{"AWS_SHARED_CREDENTIALS_FILE", filepath.Join(dir, secretsDir, "no-shared-credentials")},
 		{"SANDBOX_URL", w.ProxyURL()}, {"SANDBOX_TOKEN", w.token}, {"SANDBOX_CA_SPKI", w.CASPKI()},
 		{"OKTA_API_TOKEN", w.demo.APIToken}, {"SAMLFAILOVER_CONFIG", filepath.Join(dir, configFile)},

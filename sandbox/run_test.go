@@ -121,7 +121,7 @@ func TestWriteDir(t *testing.T) {
 	}
 	if runtime.GOOS != "windows" {
 		for name, want := range map[string]fs.FileMode{".": 0o700, "secrets": 0o700, "ca.pem": 0o644, "env": 0o600,
-			"samlfailover.yaml": 0o600, "aws-config": 0o600, "secrets/okta-token": 0o600, "secrets/aws-secret-key": 0o600} {
+			"samlfailover.yaml": 0o600, "secrets/okta-token": 0o600, "secrets/aws-secret-key": 0o600} {
 			if got := modeOf(t, filepath.Join(dir, name)); got != want {
 				t.Errorf("%s has mode %o, want %o", name, got, want)
 			}

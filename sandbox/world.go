@@ -34,6 +34,9 @@ type Options struct {
 	Seed seed.Options
 	// Draws makes faults with a percentage repeatable.
 	Draws uint64
+	// Probing is the health section of the written config, as the inside of a
+	// YAML flow map; "" is "interval: 10s".
+	Probing string
 	// LogSize is how many requests are remembered; 0: reqlog.DefaultCapacity.
 	LogSize int
 }
@@ -54,6 +57,7 @@ type World struct {
 	logger  *slog.Logger
 	token   string
 	listen  string
+	probing string
 
 	mu sync.Mutex
 	ln net.Listener
@@ -61,9 +65,12 @@ type World struct {
 
 // New makes the demo world.
 func New(o Options) (*World, error) {
-	w := &World{cloud: aws.New(), log: reqlog.New(o.LogSize), logger: o.Logger, listen: o.Listen, token: newToken()}
+	w := &World{cloud: aws.New(), log: reqlog.New(o.LogSize), logger: o.Logger, listen: o.Listen, probing: o.Probing, token: newToken()}
 	if w.logger == nil {
 		w.logger = slog.New(slog.DiscardHandler)
+	}
+	if w.probing == "" {
+		w.probing = "interval: 10s"
 	}
 	if w.listen == "" {
 		w.listen = "127.0.0.1:0"

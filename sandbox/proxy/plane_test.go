@@ -97,9 +97,14 @@ func TestEveryPlaneRecordsRequestsWithoutSecrets(t *testing.T) {
 // after the answer.
 func waitForRequest(t *testing.T, l *reqlog.Log) []reqlog.Entry {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if l.Count(0, func(e reqlog.Entry) bool { return e.Kind == reqlog.Request }) > 0 {
-			break
+	limit := time.After(30 * time.Second)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for waiting := true; waiting && l.Count(0, func(e reqlog.Entry) bool { return e.Kind == reqlog.Request }) == 0; {
+		select {
+		case <-tick.C:
+		case <-limit:
+			waiting = false
 		}
 	}
 	entries, _ := l.Since(0)

@@ -33,6 +33,13 @@ func (p *planter) controller() {
 	p.demo.Controller = c
 }
 
+// operator gives a person in the first account a key of their own.
+func (p *planter) operator(account *aws.Account, id string) {
+	o := Operator{Account: id, User: "operator", AccessKeyID: "AKIA" + secretText(16), SecretKey: secretText(40)}
+	account.AddAccessKey(o.User, o.AccessKeyID, o.SecretKey, []string{"iam:*", "sts:*"})
+	p.demo.Operator = o
+}
+
 // account makes an account, the app that leads to it, the SAML provider that
 // trusts the app, and the account's roles.
 func (p *planter) account(plan accountPlan) error {
@@ -49,6 +56,9 @@ func (p *planter) account(plan accountPlan) error {
 	account := p.cloud.AddAccount(plan.id, plan.name)
 	if app.Provider, err = account.PutProvider(Provider, metadata); err != nil {
 		return err
+	}
+	if len(p.demo.Apps) == 0 {
+		p.operator(account, plan.id)
 	}
 	p.demo.Apps = append(p.demo.Apps, app)
 	for _, r := range plan.roles {

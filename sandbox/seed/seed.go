@@ -39,6 +39,7 @@ type Demo struct {
 	Accounts   []Account
 	Users      []User
 	Controller Controller
+	Operator   Operator
 	// Roles are the federated ones, account by account. Decoys are the ARNs of
 	// roles that nobody can federate into.
 	Roles  []Role
@@ -61,6 +62,12 @@ type Account struct {
 // Controller is the IAM user of samlfailover: all it may do is assume the scan
 // and the enforce roles.
 type Controller struct {
+	Account, User, AccessKeyID, SecretKey string
+}
+
+// Operator is a person's own key in the first account, for foreign tools: it may
+// do everything that the simulated IAM and STS can.
+type Operator struct {
 	Account, User, AccessKeyID, SecretKey string
 }
 

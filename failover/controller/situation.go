@@ -1,0 +1,110 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/samlfailover/samlfailover/failover"
+	"github.com/samlfailover/samlfailover/finding"
+)
+
+// situation collects everything a decision rests on. It asks nobody outside:
+// apps are those read last.
+func (c *Controller) situation(ctx context.Context, req *failover.Request) (failover.Situation, error) {
+	f := c.cfg.Federation
+	s := failover.Situation{Now: time.Now(), Federation: f, ConfigDigest: c.cfg.ConfigDigest, Apps: c.states(),
+		Verdicts: c.cfg.Verdicts.Verdicts(), Shares: c.cfg.Shares.Shares(f.Name), Vantages: c.cfg.Vantages, Request: req}
+	if c.cfg.Paused != nil {
+		s.Paused = c.cfg.Paused()
+	}
+	if c.cfg.IdPs != nil {
+		s.IdPs = c.cfg.IdPs()
+	}
+	if c.cfg.Latencies != nil {
+		s.Latencies = c.cfg.Latencies()
+	}
+	return s, c.addMoves(ctx, &s)
+}
+
+// addMoves adds the open move and the history from the journal.
+func (c *Controller) addMoves(ctx context.Context, s *failover.Situation) error {
+	open, err := c.cfg.Moves.Open(ctx)
+	if err != nil {
+		return fmt.Errorf("read the open moves: %w", err)
+	}
+	for _, r := range open {
+		if r.Federation == s.Federation.Name {
+			s.OpenMove = &failover.OpenMove{ID: r.ID, Cause: r.Cause, To: r.To, Started: r.Started}
+		}
+	}
+	past, err := c.cfg.Moves.Past(ctx, s.Federation.Name)
+	if err != nil {
+		return fmt.Errorf("read the past moves: %w", err)
+	}
+	for _, r := range past {
+		if r.Result == nil {
+			continue
+		}
+		s.History = append(s.History, failover.PastMove{ID: r.ID, Cause: r.Cause, By: r.By, To: r.To, Started: r.Started,
+			Finished: r.Result.Finished, Status: r.Result.Status})
+	}
+	return nil
+}
+
+// states returns the apps as last read, in the federation's order.
+func (c *Controller) states() []failover.AppState {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.appStates()
+}
+
+func (c *Controller) appStates() []failover.AppState {
+	var out []failover.AppState
+	for _, ref := range c.cfg.Federation.Apps {
+		if st, ok := c.apps[ref.String()]; ok {
+			out = append(out, st)
+		}
+	}
+	return out
+}
+
+// readApps reads every app once, all at the same time; tenants pace themselves.
+// A read that fails or takes too long leaves the last good one standing.
+func (c *Controller) readApps(ctx context.Context) {
+	rctx, cancel := context.WithTimeout(ctx, c.cfg.ReadTimeout)
+	defer cancel()
+	var wg sync.WaitGroup
+	for _, ref := range c.cfg.Federation.Apps {
+		wg.Go(func() {
+			app, at, err := c.cfg.Apps.Read(rctx, ref)
+			if ctx.Err() != nil {
+				return
+			}
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			st := c.apps[ref.String()]
+			st.Ref, st.Error = ref, nil
+			if err == nil {
+				st.App, st.ReadAt = app, at
+			} else {
+				st.Error = readFinding(ref.Name, err)
+			}
+			c.apps[ref.String()] = st
+		})
+	}
+	wg.Wait()
+	c.lastRead = time.Now()
+	if c.cfg.Keep != nil && ctx.Err() == nil {
+		c.cfg.Keep(c.states())
+	}
+}
+
+func readFinding(app string, err error) *finding.Finding {
+	if f, ok := finding.From(err); ok {
+		return &f
+	}
+	return &finding.Finding{Code: finding.IdPUnreachable, Subject: "app " + app, What: "the app could not be read from its IdP",
+		Why: err.Error(), Remedy: "the last good read counts for 24 h; check the tenant's credential and network"}
+}

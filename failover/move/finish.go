@@ -1,0 +1,144 @@
+package move
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/samlfailover/samlfailover/failover"
+	"github.com/samlfailover/samlfailover/signin"
+)
+
+// result says how the move stands.
+func (x *run) result() failover.Result {
+	res := failover.Result{ID: x.r.ID, Federation: x.r.Federation, Cause: x.r.Cause, To: x.r.To, Started: x.r.Started}
+	for _, a := range x.apps {
+		res.Apps = append(res.Apps, a.result)
+		if !a.result.Moved {
+			res.HandSteps = append(res.HandSteps, x.handSteps(a)...)
+		}
+	}
+	for _, l := range x.r.Left {
+		if l.Blocking {
+			res.HandSteps = append(res.HandSteps, x.handLeft(l))
+		}
+	}
+	res.Status, res.Proof, res.Why = judge(res, x.r.Left)
+	if res.Moved() > 0 {
+		res.UserText = failover.UserText(x.f, x.r.To)
+	}
+	return res
+}
+
+// judge names the status and the level, which is that of the least proven app.
+func judge(res failover.Result, left []failover.Left) (failover.Status, failover.Level, string) {
+	level := failover.P4
+	var missing, doubts []string
+	for _, a := range res.Apps {
+		if !a.Moved {
+			missing = append(missing, a.App.Name+because(a))
+			continue
+		}
+		level = min(level, a.Proof)
+		if a.Proof < failover.P3 && a.Finding != nil {
+			doubts = append(doubts, a.App.Name+because(a))
+		}
+	}
+	for _, l := range left {
+		if l.Blocking {
+			missing = append(missing, l.App.Name+": "+l.Why)
+		}
+	}
+	if res.Moved() == 0 {
+		level = failover.Unproven
+	}
+	switch {
+	case len(missing) > 0:
+		return failover.Incomplete, level, fmt.Sprintf("%d of %d moved; not moved: %s", res.Moved(), res.Moved()+len(missing), strings.Join(missing, "; "))
+	case level >= failover.P3:
+		return failover.Verified, level, ""
+	case len(doubts) > 0:
+		return failover.Partial, level, "proven to " + level.String() + " only: " + strings.Join(doubts, "; ")
+	}
+	return failover.Partial, level, "proven to " + level.String() + " only: no way to prove a login is configured"
+}
+
+func because(a failover.AppResult) string {
+	if a.Finding == nil {
+		return ""
+	}
+	return ": " + a.Finding.Error()
+}
+
+// signInField names the values that carry the sign-in URL where the vendor's
+// field is not known.
+const signInField = "sign-in URL (single sign-on URL, recipient, destination)"
+
+// handSteps names each field that a person has to set, exact ones where the
+// step has got as far as computing them.
+func (x *run) handSteps(a *appRun) []failover.HandStep {
+	app, url := a.step.App, x.m.Apps.AdminURL(a.step.App)
+	changes := a.last.Changes
+	if x.r.Undoes != "" && len(changes) == 0 {
+		changes = inverse(a.step.Undo)
+	}
+	var out []failover.HandStep
+	for _, c := range changes {
+		out = append(out, failover.HandStep{App: app, AdminURL: url, Field: string(c.Pointer), Current: plain(c.Before), Target: plain(c.After)})
+	}
+	if len(out) > 0 || x.r.Undoes != "" {
+		return out
+	}
+	acs, text, relay := a.step.Before, a.step.Before.String(), a.step.RelayBefore
+	if a.last.App.ID != "" {
+		acs, text, relay = a.last.App.ACS, a.last.App.ACSText, a.last.App.RelayState
+	}
+	out = append(out, failover.HandStep{App: app, AdminURL: url, Field: signInField, Current: orUnknown(text), Target: moved(acs, x.r.To)})
+	target := signin.Target{From: a.step.From, To: x.r.To, Relay: x.f.Policy.Relay}
+	if to, outcome := target.Rewrite(relay); outcome.Changes() {
+		out = append(out, failover.HandStep{App: app, AdminURL: url, Field: "RelayState", Current: relay, Target: to.String()})
+	}
+	return out
+}
+
+// handLeft names the step for an app that no move may write.
+func (x *run) handLeft(l failover.Left) failover.HandStep {
+	acs, _ := signin.ParseACS(l.ACSText)
+	return failover.HandStep{App: l.App, AdminURL: x.m.Apps.AdminURL(l.App), Field: signInField, Current: orUnknown(l.ACSText), Target: moved(acs, x.r.To)}
+}
+
+// moved is the endpoint in the target Region with the app's provider suffix.
+func moved(from signin.ACS, to signin.Region) string {
+	acs, err := to.ACS(from.Suffix())
+	if err != nil {
+		return ""
+	}
+	return acs.String()
+}
+
+func orUnknown(s string) string {
+	if s == "" {
+		return "(not known: the app could not be read)"
+	}
+	return s
+}
+
+// plain shows a JSON value to people: a text without its quotes.
+func plain(raw json.RawMessage) string {
+	var s string
+	switch {
+	case raw == nil:
+		return "(absent)"
+	case json.Unmarshal(raw, &s) == nil && string(raw) != "null":
+		return s
+	}
+	return string(raw)
+}
+
+func finishText(res failover.Result) string {
+	text := fmt.Sprintf("%s: %d of %d apps moved, proven to %s", res.Status, res.Moved(), len(res.Apps), res.Proof)
+	if res.Why != "" {
+		text += " (" + res.Why + ")"
+	}
+	return text
+}

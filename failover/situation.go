@@ -1,0 +1,159 @@
+package failover
+
+import (
+	"time"
+
+	"github.com/samlfailover/samlfailover/federation"
+	"github.com/samlfailover/samlfailover/finding"
+	"github.com/samlfailover/samlfailover/health"
+	"github.com/samlfailover/samlfailover/idp"
+	"github.com/samlfailover/samlfailover/inventory"
+	"github.com/samlfailover/samlfailover/signin"
+)
+
+// Situation is everything a decision rests on. It round-trips through JSON:
+// the same situation gives the same decision, today and in a year. Slices may
+// be in any order; what is missing is unknown, never assumed good.
+type Situation struct {
+	Now        time.Time             `json:"now"`
+	Federation federation.Federation `json:"federation"`
+	// ConfigDigest names the config in force; it is part of a plan's digest.
+	ConfigDigest string            `json:"config_digest,omitempty"`
+	Apps         []AppState        `json:"apps"`
+	Verdicts     []health.Verdict  `json:"verdicts"`
+	Shares       []inventory.Share `json:"shares"`
+	Latencies    []Latency         `json:"latencies,omitempty"`
+	Vantages     []Vantage         `json:"vantages"` // the configured ones
+	IdPs         []IdPState        `json:"idps,omitempty"`
+	History      []PastMove        `json:"history,omitempty"`
+	OpenMove     *OpenMove         `json:"open_move,omitempty"`
+	Paused       *Pause            `json:"paused,omitempty"`
+	Request      *Request          `json:"request,omitempty"`
+}
+
+// AppState is one app as last read. App and ReadAt are of the last good read
+// (ReadAt zero: never read); Error is why the newest read failed, nil if it did
+// not.
+type AppState struct {
+	Ref    federation.AppRef `json:"ref"`
+	App    idp.App           `json:"app"`
+	ReadAt time.Time         `json:"read_at,omitzero"`
+	Error  *finding.Finding  `json:"error,omitempty"`
+}
+
+// Latency is a Region's median answer time over the voting vantages in the 24
+// hours before the incident (spec 8.3).
+type Latency struct {
+	Region signin.Region `json:"region"`
+	Median time.Duration `json:"median"` // nanoseconds in JSON
+}
+
+// Vantage is a configured place from which probes run; Network is declared by
+// the operator and tells which vantages fail together.
+type Vantage struct {
+	Name    string `json:"name"`
+	Network string `json:"network,omitempty"`
+}
+
+// IdPState says whether people can sign in to an IdP tenant at all. Down is a
+// confirmed fault of the tenant's own sign-in, not of its admin API.
+type IdPState struct {
+	Tenant string    `json:"tenant"`
+	Down   bool      `json:"down"`
+	Since  time.Time `json:"since,omitzero"`
+	Reason string    `json:"reason,omitempty"`
+}
+
+// Pause stops the controller from moving a federation until a person resumes.
+type Pause struct {
+	By     string    `json:"by"`
+	Reason string    `json:"reason"`
+	Since  time.Time `json:"since"`
+}
+
+// OpenMove is a move that has begun and not ended.
+type OpenMove struct {
+	ID      MoveID        `json:"id"`
+	Cause   Cause         `json:"cause"`
+	To      signin.Region `json:"to"`
+	Started time.Time     `json:"started"`
+}
+
+// MoveID names one move in journal, audit and messages.
+type MoveID string
+
+// Cause says why a move happens.
+type Cause string
+
+// The causes.
+const (
+	Failover   Cause = "failover"   // unplanned: the active Region is unhealthy
+	Switchover Cause = "switchover" // an operator's wish
+	Failback   Cause = "failback"   // back home after a failover
+	Drill      Cause = "drill"
+)
+
+// Request is an operator's wish to move. Cause may be empty: it is then found
+// from the situation. Overrides names rules the operator puts aside; each one
+// is recorded.
+type Request struct {
+	Cause     Cause         `json:"cause,omitempty"`
+	To        signin.Region `json:"to"`
+	By        string        `json:"by"`
+	Reason    string        `json:"reason"`
+	Overrides []string      `json:"overrides,omitempty"`
+}
+
+// Controller is the name under which the controller itself acts.
+const Controller = "controller"
+
+// PastMove is a finished move as history keeps it.
+type PastMove struct {
+	ID       MoveID        `json:"id"`
+	Cause    Cause         `json:"cause"`
+	By       string        `json:"by"` // Controller or a person
+	To       signin.Region `json:"to"`
+	Started  time.Time     `json:"started"`
+	Finished time.Time     `json:"finished"`
+	Status   Status        `json:"status"`
+}
+
+// maxReadAge is how long a last good read of an app counts (spec 2.4).
+const maxReadAge = 24 * time.Hour
+
+// known reports whether the last good read still counts and names a Region.
+func (a AppState) known(now time.Time) bool {
+	return !a.ReadAt.IsZero() && now.Sub(a.ReadAt) <= maxReadAge && !a.App.ACS.IsZero()
+}
+
+// settled returns the federation's policy with a value for everything whose
+// zero would be unsafe or meaningless. Config fills the same values; a
+// situation that was written by hand need not. A zero Cooldown means none, a
+// zero InventoryMaxAge no limit.
+func settled(p federation.Policy) federation.Policy {
+	if p.Mode == "" {
+		p.Mode = federation.Approve
+	}
+	if p.MinReadyShare == 0 {
+		p.MinReadyShare = 0.95
+	}
+	if p.Budget == 0 {
+		p.Budget = 2
+	}
+	if p.Prefer == "" {
+		p.Prefer = federation.PreferOrder
+	}
+	return p
+}
+
+// Kept returns the state as inventory keeps it.
+func (a AppState) Kept() inventory.AppRead {
+	return inventory.AppRead{Ref: a.Ref, ReadAt: a.ReadAt, Label: a.App.Label, Kind: a.App.Kind, Status: a.App.Status, ACS: a.App.ACS,
+		ACSText: a.App.ACSText, RelayState: a.App.RelayState, Audience: a.App.Audience, Movable: a.App.Movable, Findings: a.App.Findings}
+}
+
+// FromInventory returns the state of an app that was kept earlier.
+func FromInventory(k inventory.AppRead) AppState {
+	return AppState{Ref: k.Ref, ReadAt: k.ReadAt, App: idp.App{ID: idp.AppID(k.Ref.ID), Label: k.Label, Kind: k.Kind, Status: k.Status, ACS: k.ACS,
+		ACSText: k.ACSText, RelayState: k.RelayState, Audience: k.Audience, Movable: k.Movable, Findings: k.Findings}}
+}

@@ -118,7 +118,7 @@ func (s *Service) Run(ctx context.Context) (err error) {
 	if err := os.MkdirAll(s.o.Config.Store.Dir, 0o700); err != nil {
 		return fmt.Errorf("make the data folder: %w", err)
 	}
-	record, err := audit.Open(audit.Options{Path: filepath.Join(s.o.Config.Store.Dir, "audit.jsonl")})
+	record, err := audit.Open(audit.Options{Path: filepath.Join(s.o.Config.Store.Dir, AuditFile)})
 	if err != nil {
 		return err
 	}

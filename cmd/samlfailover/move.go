@@ -67,11 +67,24 @@ func (p *program) showPlanned(d control.Decision) error {
 		p.line("Nothing holds this move. Carry it out with:")
 		p.line("  samlfailover move --federation %s --to %s --reason \"...\"", escape.Terminal(d.Federation), d.Plan.To)
 	} else {
-		for _, l := range control.Words(d) {
-			p.line("%s", l)
-		}
+		p.showHeld(d)
 	}
 	return quietly(plannedCode(d))
+}
+
+// showHeld tells why nothing moves; explain has the evidence.
+func (p *program) showHeld(d control.Decision) {
+	if control.NothingToMove(d) {
+		p.line("Nothing to do: %s.", escape.Terminal(d.Why))
+		return
+	}
+	p.line("Held by rule %s: %s", d.Rule, escape.Terminal(d.Why))
+	if d.WouldChange != "" {
+		p.line("  what would change it: %s", escape.Terminal(d.WouldChange))
+	}
+	for _, f := range d.Findings {
+		p.line("  %s", escape.Terminal(f.Error()))
+	}
 }
 
 func plannedCode(d control.Decision) int {
@@ -146,9 +159,7 @@ func (p *program) showMoved(a control.MoveAnswer) error {
 		return quietly(movedCode(a))
 	}
 	if a.Result == nil {
-		for _, l := range control.Words(a.Decision) {
-			p.line("%s", l)
-		}
+		p.showHeld(a.Decision)
 		return quietly(movedCode(a))
 	}
 	res := a.Result

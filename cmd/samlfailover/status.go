@@ -117,7 +117,11 @@ func regionLine(r control.RegionStatus, now time.Time) []string {
 	if !r.ScannedAt.IsZero() {
 		ready = fmt.Sprintf("%d of %d", r.Ready, r.Roles)
 	}
-	return []string{r.Region.String(), state, since, ready, escape.Terminal(r.Reason)}
+	why := escape.Terminal(r.Reason)
+	if r.State == "healthy" && !r.Suspect {
+		why = "" // that it is well needs no reason
+	}
+	return []string{r.Region.String(), state, since, ready, why}
 }
 
 func (p *program) showDecision(f control.FederationStatus) {

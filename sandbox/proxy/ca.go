@@ -87,7 +87,7 @@ func caTemplate(hosts []string, now time.Time) (*x509.Certificate, error) {
 	from := now.Add(-time.Hour)
 	return &x509.Certificate{
 		SerialNumber:                serial,
-		Subject:                     pkix.Name{Organization: []string{"samlfailover"}, CommonName: "samlfailover sandbox CA, simulated world only"},
+		Subject:                     pkix.Name{Organization: []string{"samlfailover"}, CommonName: "samlfailover sandbox CA (simulated world only)"},
 		NotBefore:                   from,
 		NotAfter:                    from.Add(caLife),
 		IsCA:                        true,

@@ -1,0 +1,155 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/samlfailover/samlfailover/awsaccess"
+	"github.com/samlfailover/samlfailover/failover/move"
+	"github.com/samlfailover/samlfailover/federation"
+	"github.com/samlfailover/samlfailover/finding"
+	"github.com/samlfailover/samlfailover/outbound"
+	"github.com/samlfailover/samlfailover/signin"
+	"github.com/samlfailover/samlfailover/trustpolicy/fleet"
+)
+
+// CheckReport is what `check` saw: the way out, every app, every account.
+type CheckReport struct {
+	Config   string               `json:"config"`
+	Warnings []string             `json:"warnings,omitempty"` // of the config, with their places
+	Network  outbound.Description `json:"network"`
+	// EndpointVariables are AWS endpoint overrides in force in the environment;
+	// they are ignored unless network.allow_endpoint_override is set.
+	EndpointVariables []string       `json:"endpoint_variables,omitempty"`
+	EndpointsObeyed   bool           `json:"endpoints_obeyed"`
+	Apps              []CheckApp     `json:"apps"`
+	Accounts          []CheckAccount `json:"accounts"`
+}
+
+// CheckApp is one app as its IdP has it now.
+type CheckApp struct {
+	Federation string            `json:"federation"`
+	App        string            `json:"app"`
+	Tenant     string            `json:"tenant"`
+	ID         string            `json:"id"`
+	Kind       string            `json:"kind,omitempty"`
+	Region     signin.Region     `json:"region"`
+	ACS        string            `json:"acs,omitempty"`
+	Movable    bool              `json:"movable"`
+	Findings   []finding.Finding `json:"findings,omitempty"`
+}
+
+// CheckAccount is one account: could its roles be read?
+type CheckAccount struct {
+	Federation string           `json:"federation"`
+	ID         string           `json:"id"`
+	Name       string           `json:"name,omitempty"`
+	Roles      int              `json:"roles"`
+	Finding    *finding.Finding `json:"finding,omitempty"`
+}
+
+// Good reports whether everything could be read and every app can be moved.
+func (r CheckReport) Good() bool {
+	for _, a := range r.Apps {
+		if !a.Movable {
+			return false
+		}
+	}
+	for _, a := range r.Accounts {
+		if a.Finding != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// checkTime bounds one question to an IdP or an account.
+const checkTime = 30 * time.Second
+
+// Check reads the apps and asks every account once. It changes nothing.
+func Check(ctx context.Context, s Setup) (CheckReport, error) {
+	secrets, network, err := s.open()
+	if err != nil {
+		return CheckReport{}, err
+	}
+	defer network.Close()
+	tenants, err := vendors(s.Config, secrets, network, s.Log)
+	if err != nil {
+		return CheckReport{}, err
+	}
+	base, err := access(s, secrets, network)
+	if err != nil {
+		return CheckReport{}, err
+	}
+	out := CheckReport{Config: s.Config.Path(), Network: network.Describe(), EndpointVariables: awsaccess.EndpointVariables(s.Env),
+		EndpointsObeyed: s.Config.Network.AllowEndpointOverride, Apps: []CheckApp{}, Accounts: []CheckAccount{}}
+	for _, w := range s.Config.Warnings {
+		out.Warnings = append(out.Warnings, w.String())
+	}
+	for _, f := range s.Config.Federations() {
+		out.Apps = append(out.Apps, collect(f.Apps, func(a federation.AppRef) CheckApp { return checkApp(ctx, tenants, f.Name, a) })...)
+		out.Accounts = append(out.Accounts, collect(f.Accounts, func(a federation.Account) CheckAccount { return checkAccount(ctx, base, f.Name, a) })...)
+	}
+	return out, nil
+}
+
+// collect asks about several things at a time and keeps their order.
+func collect[T, R any](in []T, ask func(T) R) []R {
+	out := make([]R, len(in))
+	var g errgroup.Group
+	g.SetLimit(8)
+	for i, v := range in {
+		g.Go(func() error {
+			out[i] = ask(v)
+			return nil
+		})
+	}
+	_ = g.Wait() // ask never fails: what went wrong is in its result
+	return out
+}
+
+func checkApp(ctx context.Context, tenants move.Vendors, fed string, ref federation.AppRef) CheckApp {
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	out := CheckApp{Federation: fed, App: ref.Name, Tenant: ref.Tenant, ID: ref.ID}
+	a, _, err := tenants.Read(ctx, ref)
+	if err != nil {
+		out.Findings = []finding.Finding{asFinding(err, finding.IdPUnreachable, "app "+ref.Name, "the app could not be read from its IdP")}
+		return out
+	}
+	out.Kind, out.Region, out.ACS, out.Movable, out.Findings = a.Kind, a.Region(), a.ACSText, a.Movable, a.Findings
+	return out
+}
+
+func checkAccount(ctx context.Context, base *awsaccess.Access, fed string, acc federation.Account) CheckAccount {
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	out := CheckAccount{Federation: fed, ID: acc.ID, Name: acc.Name}
+	fail := func(err error) CheckAccount {
+		f := asFinding(err, finding.AccountUnreadable, "account "+acc.String(), "the account could not be read")
+		out.Finding = &f
+		return out
+	}
+	client, err := opener(base)(ctx, acc, fleet.ToRead)
+	if err != nil {
+		return fail(err)
+	}
+	res, err := client.GetAccountSummary(ctx, &iam.GetAccountSummaryInput{})
+	if err != nil {
+		return fail(fmt.Errorf("GetAccountSummary: %w", err))
+	}
+	out.Roles = int(res.SummaryMap["Roles"])
+	return out
+}
+
+// asFinding is the finding in an error, or one made of it.
+func asFinding(err error, code finding.Code, subject, what string) finding.Finding {
+	if f, ok := finding.From(err); ok {
+		return f
+	}
+	return finding.Finding{Code: code, Subject: subject, What: what, Why: err.Error(), Remedy: "check the credential, its permissions and the network; see: samlfailover check --verbose"}
+}

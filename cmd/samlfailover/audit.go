@@ -1,0 +1,89 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/samlfailover/samlfailover/app"
+	"github.com/samlfailover/samlfailover/escape"
+)
+
+func newAudit(p *program) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "audit",
+		Short: "Check the audit record",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	c.AddCommand(newAuditVerify(p), newAuditSetAside(p))
+	return c
+}
+
+func newAuditVerify(p *program) *cobra.Command {
+	var c configured
+	cmd := &cobra.Command{
+		Use:   "verify [FILE]",
+		Short: "Verify the hash chain of the audit record",
+		Long: `verify checks every record of the controller's audit file, or of FILE (such as the
+one of a trust run), and names the first bad one. Exit code 1 when the chain is broken.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			path, err := auditPath(p, c, args)
+			if err != nil {
+				return err
+			}
+			v, err := app.VerifyAudit(path)
+			if p.json() {
+				if jerr := p.printJSON(v); jerr != nil {
+					return jerr
+				}
+			} else if err == nil {
+				p.line("%s: %d records, whole; head %s", escape.Terminal(path), v.Records, v.Head)
+			}
+			return err
+		},
+	}
+	c.flags(cmd, false)
+	return cmd
+}
+
+func newAuditSetAside(p *program) *cobra.Command {
+	var c configured
+	cmd := &cobra.Command{
+		Use:   "set-aside",
+		Short: "Keep a broken audit record under another name and begin a new one",
+		Long: `set-aside is for the day when the controller refuses to start because its audit
+record was changed. The file is kept as it is under another name, and the new record
+begins by naming it. Look at the broken file first: samlfailover audit verify.`,
+		Args: cobra.NoArgs,
+		RunE: func(_ *cobra.Command, _ []string) error {
+			path, err := auditPath(p, c, nil)
+			if err != nil {
+				return err
+			}
+			if _, err := app.VerifyAudit(path); err == nil {
+				return fmt.Errorf("%s is whole; there is nothing to set aside", path)
+			}
+			if err := app.SetAuditAside(path, osUser()); err != nil {
+				return err
+			}
+			p.line("The broken record was kept beside %s, and a new one has begun.", escape.Terminal(path))
+			return nil
+		},
+	}
+	c.flags(cmd, false)
+	return cmd
+}
+
+func auditPath(p *program, c configured, args []string) (string, error) {
+	if len(args) == 1 {
+		return args[0], nil
+	}
+	cfg, err := c.load(p)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(cfg.Store.Dir, app.AuditFile), nil
+}

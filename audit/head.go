@@ -25,7 +25,7 @@ func readHead(path string) (Head, error) {
 	}
 	var h Head
 	if err := json.Unmarshal(raw, &h); err != nil {
-		return Head{}, fmt.Errorf("read %s: it is not a head (%v): %w", path+headSuffix, err, ErrBroken)
+		return Head{}, fmt.Errorf("read %s: it is not a head (%w): %w", path+headSuffix, err, ErrBroken)
 	}
 	return h, nil
 }

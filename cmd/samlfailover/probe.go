@@ -63,11 +63,11 @@ func runProbe(ctx context.Context, p *program, f probeFlags) error {
 	}
 	for {
 		results, err := app.Probe(ctx, p.Env, p.logger(slog.LevelError), f.timeout, regions)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if ctx.Err() != nil {
-			return nil // interrupted: half a round says nothing
+		case interrupted(ctx): // half a round says nothing
+			return nil
 		}
 		if err := showProbes(p, f, regions, results); err != nil {
 			return err
@@ -85,6 +85,8 @@ func runProbe(ctx context.Context, p *program, f probeFlags) error {
 		}
 	}
 }
+
+func interrupted(ctx context.Context) bool { return ctx.Err() != nil }
 
 // probeRegions turns the flags into Regions.
 func probeRegions(f probeFlags) ([]signin.Region, error) {

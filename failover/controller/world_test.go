@@ -229,7 +229,8 @@ func (w *world) start(t *testing.T, mode federation.Mode) (c *Controller, stop f
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- c.Run(ctx) }()
+	run := c.Run
+	go func() { done <- run(ctx) }()
 	return c, func() {
 		cancel()
 		if err := <-done; err != nil {

@@ -114,5 +114,5 @@ func wantErr(what string, err, want error) error {
 	if errors.Is(err, want) {
 		return nil
 	}
-	return fmt.Errorf("%s: got error %v, want %v", what, err, want)
+	return fmt.Errorf("%s: got error %q, want %w", what, fmt.Sprint(err), want)
 }

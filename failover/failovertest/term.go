@@ -27,8 +27,11 @@ func leaderHolds(ctx context.Context, w World) error {
 	default:
 	}
 	left, err := t.Remaining(ctx)
-	if err != nil || left <= 0 {
-		return fmt.Errorf("the lease has %s left (error %v), want more than nothing", left, err)
+	if err != nil {
+		return fmt.Errorf("a fresh lease: %w", err)
+	}
+	if left <= 0 {
+		return fmt.Errorf("the lease has %s left, want more than nothing", left)
 	}
 	return nil
 }

@@ -171,9 +171,9 @@ func TestCrashAnywhere(t *testing.T) {
 	for _, after := range []bool{false, true} {
 		pairs := 0
 		for n := 1; ; n++ {
-			died := false
+			var died bool
 			for m := 1; ; m++ {
-				again := false
+				var again bool
 				died, again = crash(t, n, m, after)
 				pairs++
 				if !again || t.Failed() {

@@ -3,6 +3,7 @@ package idptest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -236,7 +237,7 @@ func concurrentEdit(ctx context.Context, h Harness) error {
 	}}
 	_, err := idp.Step(ctx, h.Tenant, h.Codec, h.App, h.target(), hooks)
 	if h.writes() != 0 {
-		return fmt.Errorf("wrote over somebody's edit (error: %v)", err)
+		return errors.Join(errors.New("wrote over somebody's edit"), err)
 	}
 	if err := want(err, finding.ChangedMeanwhile); err != nil {
 		return err
@@ -303,7 +304,7 @@ func foreignACS(ctx context.Context, h Harness) error {
 		edited := h.Snapshot()
 		_, err := h.step(ctx)
 		if h.writes() > 0 {
-			return fmt.Errorf("foreign endpoint in %s: the app was written (error: %v)", p, err)
+			return errors.Join(fmt.Errorf("foreign endpoint in %s: the app was written", p), err)
 		}
 		if err := want(err, finding.ForeignACS); err != nil {
 			return fmt.Errorf("foreign endpoint in %s: %w", p, err)

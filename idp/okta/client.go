@@ -45,7 +45,7 @@ func (c *client) get(ctx context.Context, b *bucket, subject, path string) (outb
 		case err == nil && !passing(resp):
 			return resp, answerFinding(subject, resp)
 		}
-		failure, transient := c.failure(subject, resp, err)
+		transient, failure := c.failure(subject, resp, err)
 		wait := firstBackoff << attempt
 		if resp.Status == http.StatusTooManyRequests {
 			waits++
@@ -68,7 +68,7 @@ func (c *client) put(ctx context.Context, subject, path string, body []byte) err
 	if err == nil && resp.Status/100 == 2 {
 		return nil
 	}
-	failure, transient := c.failure(subject, resp, err)
+	transient, failure := c.failure(subject, resp, err)
 	switch {
 	case !transient || finding.Is(failure, finding.IdPReadOnly):
 		return failure
@@ -97,16 +97,16 @@ func (c *client) once(ctx context.Context, b *bucket, r outbound.Request) (outbo
 
 // failure turns a failed exchange into an error with a finding, and says
 // whether it may pass by itself.
-func (c *client) failure(subject string, resp outbound.Response, err error) (failure error, transient bool) {
+func (c *client) failure(subject string, resp outbound.Response, err error) (transient bool, failure error) {
 	if err == nil {
-		return answerFinding(subject, resp), passing(resp)
+		return passing(resp), answerFinding(subject, resp)
 	}
 	if f, ok := finding.From(err); ok { // a link or an answer that outbound refused
 		f.Subject = subject + ", " + c.subject
-		return f, false
+		return false, f
 	}
-	return fmt.Errorf("%w (%w)", finding.Finding{Code: finding.IdPUnreachable, Subject: subject, What: "Okta could not be reached", Why: err.Error(),
-		Remedy: "check the network and the proxy between here and the org; status.okta.com says whether Okta is down"}, err), true
+	return true, fmt.Errorf("%w (%w)", finding.Finding{Code: finding.IdPUnreachable, Subject: subject, What: "Okta could not be reached", Why: err.Error(),
+		Remedy: "check the network and the proxy between here and the org; status.okta.com says whether Okta is down"}, err)
 }
 
 // retryHeaders name the call that a repeated one stands for, as Okta's own SDKs

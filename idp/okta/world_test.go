@@ -125,7 +125,7 @@ func (w *world) note(r *http.Request, body []byte) (idptest.Fault, func(*http.Re
 func (w *world) serve(r *http.Request) (resp *http.Response, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			if p != http.ErrAbortHandler {
+			if abort, ok := p.(error); !ok || !errors.Is(abort, http.ErrAbortHandler) {
 				panic(p)
 			}
 			resp, err = nil, errors.New("server closed the connection")

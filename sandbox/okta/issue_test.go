@@ -3,6 +3,7 @@ package okta_test
 import (
 	"encoding/base64"
 	"encoding/xml"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -92,7 +93,8 @@ func accept(t *testing.T, o *okta.Org, id string, p posted, acs string) (*saml.A
 	}
 	sp := saml.ServiceProvider{EntityID: "urn:amazon:webservices", AcsURL: *u, IDPMetadata: &md, AllowIDPInitiated: true}
 	assertion, err := sp.ParseXMLResponse(p.response, nil, *u)
-	if bad, ok := err.(*saml.InvalidResponseError); ok {
+	var bad *saml.InvalidResponseError
+	if errors.As(err, &bad) {
 		return nil, bad.PrivateErr
 	}
 	return assertion, err

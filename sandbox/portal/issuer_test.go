@@ -6,6 +6,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/xml"
+	"errors"
 	"net/url"
 	"strings"
 	"sync"
@@ -105,7 +106,8 @@ func acceptAsSP(t *testing.T, i portal.Issuer, response []byte) (*saml.Assertion
 	}
 	sp := saml.ServiceProvider{EntityID: audience, AcsURL: *u, IDPMetadata: &md, AllowIDPInitiated: true}
 	assertion, err := sp.ParseXMLResponse(response, nil, *u)
-	if invalid, ok := err.(*saml.InvalidResponseError); ok {
+	var invalid *saml.InvalidResponseError
+	if errors.As(err, &invalid) {
 		return nil, invalid.PrivateErr
 	}
 	return assertion, err

@@ -21,11 +21,13 @@ type board struct {
 	seen    map[string]health.Observation // by vantage and Region
 	wake    []chan struct{}
 	latency map[signin.Region]*latencies
+	counted map[string]time.Time // start of the newest sample in latency, by vantage and Region
+	calm    time.Time            // when the newest sample in latency ended
 }
 
 func newBoard(configured int, regions []signin.Region, maxAge time.Duration) *board {
 	return &board{configured: configured, regions: regions, maxAge: maxAge,
-		seen: map[string]health.Observation{}, latency: map[signin.Region]*latencies{}}
+		seen: map[string]health.Observation{}, latency: map[signin.Region]*latencies{}, counted: map[string]time.Time{}}
 }
 
 // changes returns a channel that is poked when something was published.
@@ -44,7 +46,7 @@ func (b *board) publish(o health.Observation) {
 	key := o.Vantage + "|" + o.Region.String()
 	before, known := b.seen[key]
 	b.seen[key] = o
-	b.noteLatency(o)
+	b.noteLatency(key, o)
 	if known && before.State == o.State && !b.troubled() {
 		return // in calm times the loop looks on its own clock; news hurries it
 	}
@@ -84,8 +86,8 @@ func (b *board) suspicious() bool {
 	return slices.ContainsFunc(b.Verdicts(), func(v health.Verdict) bool { return v.Suspect || v.State == health.Unhealthy })
 }
 
-// latencies is a ring of the sign-in probe's answer times in one Region while
-// it was healthy: 24 hours at the steady rate (spec 8.3).
+// latencies is a ring of the sign-in probe's answer times in one Region in calm
+// times: 24 hours at the steady rate (spec 8.3).
 type latencies struct {
 	samples []latency
 	next    int
@@ -101,9 +103,11 @@ const (
 	maxLatencies  = 8640 // one in 10 s
 )
 
-// noteLatency keeps the newest good sign-in sample. The caller holds the lock.
-func (b *board) noteLatency(o health.Observation) {
-	if o.State != health.Healthy {
+// noteLatency keeps the newest good sign-in sample, once: an observation repeats
+// it while other kinds are probed. While anything is in trouble nothing is kept,
+// so that what counts is from before the incident. The caller holds the lock.
+func (b *board) noteLatency(key string, o health.Observation) {
+	if o.State != health.Healthy || b.troubled() {
 		return
 	}
 	ring := b.latency[o.Region]
@@ -112,9 +116,10 @@ func (b *board) noteLatency(o health.Observation) {
 		b.latency[o.Region] = ring
 	}
 	for _, r := range o.Last {
-		if r.Kind != health.SignIn || r.Outcome != health.OK || r.Start.Before(o.At.Add(-time.Second)) {
+		if r.Kind != health.SignIn || r.Outcome != health.OK || !r.Start.After(b.counted[key]) {
 			continue
 		}
+		b.counted[key], b.calm = r.Start, o.At
 		l := latency{r.Start, r.Took}
 		if len(ring.samples) < maxLatencies {
 			ring.samples = append(ring.samples, l)
@@ -125,11 +130,12 @@ func (b *board) noteLatency(o health.Observation) {
 	}
 }
 
-// latencyMedians returns each Region's median over the window.
+// latencyMedians returns each Region's median over the last 24 hours that were
+// calm.
 func (b *board) latencyMedians() []failover.Latency {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	since := time.Now().Add(-latencyWindow)
+	since := b.calm.Add(-latencyWindow)
 	var out []failover.Latency
 	for _, r := range b.regions {
 		ring := b.latency[r]

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/robfig/cron/v3"
@@ -14,10 +16,6 @@ import (
 // waitStep is how often a scheduled job looks whether it may start.
 const waitStep = 5 * time.Second
 
-// longestWait is how long a scheduled job waits for calm before its run is
-// skipped; the next one comes by itself.
-const longestWait = 30 * time.Minute
-
 // job is work by the clock.
 type job struct {
 	name string
@@ -26,8 +24,8 @@ type job struct {
 }
 
 // jobs runs work by the clock, in UTC, never two runs of one job at a time, and
-// only in calm times: calm is asked before each run, and a run in progress is
-// told to stop when calm ends.
+// only in calm times: a run waits for calm, is told to stop when calm ends, and
+// is then made again. What falls due meanwhile is skipped.
 type jobs struct {
 	calm func() bool
 	log  *slog.Logger
@@ -35,8 +33,7 @@ type jobs struct {
 
 // run starts the clock and stops it, and what runs, when ctx ends.
 func (j jobs) run(ctx context.Context, all []job) error {
-	clock := cron.New(cron.WithLocation(time.UTC), cron.WithLogger(cron.DiscardLogger),
-		cron.WithChain(cron.Recover(cronLog{j.log}), cron.SkipIfStillRunning(cron.DiscardLogger)))
+	clock := cron.New(cron.WithLocation(time.UTC), cron.WithLogger(cron.DiscardLogger))
 	for _, work := range all {
 		if work.when == config.Off {
 			continue
@@ -45,7 +42,15 @@ func (j jobs) run(ctx context.Context, all []job) error {
 		if err != nil {
 			return fmt.Errorf("schedule of %s: %w", work.name, err)
 		}
-		clock.Schedule(when, cron.FuncJob(func() { j.once(ctx, work) }))
+		var running sync.Mutex
+		clock.Schedule(when, cron.FuncJob(func() {
+			if !running.TryLock() {
+				j.log.Warn("a scheduled job was skipped: its last run has not ended", "job", work.name)
+				return
+			}
+			defer running.Unlock()
+			j.once(ctx, work)
+		}))
 	}
 	clock.Start()
 	<-ctx.Done()
@@ -53,75 +58,71 @@ func (j jobs) run(ctx context.Context, all []job) error {
 	return nil
 }
 
-// once runs a job when it is calm; a run that does not find calm is skipped.
+// once runs a job to its end, in calm times only.
 func (j jobs) once(ctx context.Context, work job) {
-	if !j.await(ctx) {
-		if ctx.Err() == nil {
-			j.log.Warn("a scheduled job was skipped: a Region is suspect or a move is open", "job", work.name)
+	for j.await(ctx, work.name) {
+		interrupted, err := j.try(ctx, work)
+		switch {
+		case ctx.Err() != nil:
+		case interrupted:
+			j.log.Warn("a scheduled job was interrupted and will be run again: a Region is suspect or a move is open", "job", work.name)
+			continue
+		case err != nil:
+			j.log.Error("a scheduled job failed", "job", work.name, "error", err)
 		}
 		return
 	}
-	running, stop := context.WithCancel(ctx)
-	defer stop()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		j.interrupt(running, stop)
-	}()
-	err := work.run(running)
-	interrupted := running.Err() != nil
-	stop()
-	<-done
-	switch {
-	case ctx.Err() != nil:
-	case interrupted:
-		j.log.Warn("a scheduled job was interrupted: a Region is suspect or a move is open", "job", work.name)
-	case err != nil:
-		j.log.Error("a scheduled job failed", "job", work.name, "error", err)
-	}
 }
 
-// await waits until it is calm.
-func (j jobs) await(ctx context.Context) bool {
-	deadline := time.Now().Add(longestWait)
-	for !j.calm() {
+// await waits until it is calm; it returns false when ctx has ended.
+func (j jobs) await(ctx context.Context, name string) bool {
+	for told := false; !j.calm(); {
+		if !told {
+			j.log.Warn("a scheduled job waits: a Region is suspect or a move is open", "job", name)
+			told = true
+		}
 		select {
 		case <-ctx.Done():
 			return false
 		case <-time.After(waitStep):
 		}
-		if time.Now().After(deadline) {
-			return false
-		}
 	}
 	return ctx.Err() == nil
+}
+
+// try runs a job once and stops it when calm ends. A panic is an error: probes
+// and moves go on.
+func (j jobs) try(ctx context.Context, work job) (interrupted bool, err error) {
+	ctx, stop := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() { interrupted = j.interrupt(ctx, stop) })
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+		stop()
+		watch.Wait()
+	}()
+	return false, work.run(ctx)
 }
 
 // interruptStep is how fast a running job notices that calm has ended: a scan
 // must not ask IAM while a Region is being confirmed as down.
 const interruptStep = 100 * time.Millisecond
 
-func (j jobs) interrupt(ctx context.Context, stop context.CancelFunc) {
+// interrupt stops a run when calm ends; it returns whether it did.
+func (j jobs) interrupt(ctx context.Context, stop context.CancelFunc) bool {
 	tick := time.NewTicker(interruptStep)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return
+			return false
 		case <-tick.C:
 			if !j.calm() {
 				stop()
-				return
+				return true
 			}
 		}
 	}
-}
-
-// cronLog tells what a job's panic left behind.
-type cronLog struct{ log *slog.Logger }
-
-func (l cronLog) Info(string, ...any) {}
-
-func (l cronLog) Error(err error, msg string, kv ...any) {
-	l.log.Error("a scheduled job panicked", append([]any{"error", err, "what", msg}, kv...)...)
 }

@@ -39,7 +39,7 @@ func (b *Broker) Publish(e move.Event) {
 
 // Follow calls f with each event of a federation, in order, on a goroutine of
 // its own, until stop is called; stop returns after the events published before
-// it were delivered.
+// it were delivered, and may be called again.
 func (b *Broker) Follow(federation string, f func(move.Event)) (stop func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -59,8 +59,10 @@ func (b *Broker) Follow(federation string, f func(move.Event)) (stop func()) {
 	}()
 	return func() {
 		b.mu.Lock()
-		delete(b.to, id)
-		close(ch)
+		if _, following := b.to[id]; following {
+			delete(b.to, id)
+			close(ch)
+		}
 		b.mu.Unlock()
 		<-done
 	}

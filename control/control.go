@@ -2,7 +2,10 @@ package control
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/samlfailover/samlfailover/failover"
 	"github.com/samlfailover/samlfailover/failover/controller"
@@ -62,7 +65,7 @@ type MoveAnswer struct {
 	Result   *failover.Result  `json:"result,omitempty"`
 }
 
-// maxReason bounds the reason that goes into every record.
+// maxReason bounds the reason that goes into every record, in characters.
 const maxReason = 1000
 
 // request checks a wish and turns it into failover's words.
@@ -81,16 +84,13 @@ func (c *Control) request(actor Actor, r MoveRequest) (failover.Request, Loop, e
 	if to.Partition() != f.Partition {
 		return failover.Request{}, nil, fail(Invalid, "%s is in partition %s, federation %s in %s: they are separate worlds; choose one of %s", to, to.Partition(), f.Name, f.Partition, regions(f))
 	}
-	if len(r.Reason) > maxReason {
-		return failover.Request{}, nil, fail(Invalid, "the reason has %d characters, at most %d are kept", len(r.Reason), maxReason)
+	if n := utf8.RuneCountInString(r.Reason); n > maxReason {
+		return failover.Request{}, nil, fail(Invalid, "the reason has %d characters, and at most %d go into a record; make it shorter", n, maxReason)
 	}
-	names := map[string]bool{}
-	for _, rule := range failover.Standard() {
-		names[rule.Name] = true
-	}
+	names := failover.Standard().Names()
 	for _, o := range r.Overrides {
-		if !names[o] {
-			return failover.Request{}, nil, fail(Invalid, "--override %q: no rule of this name; samlfailover explain shows the rules", o)
+		if !slices.Contains(names, o) {
+			return failover.Request{}, nil, fail(Invalid, "--override %.100q: that is no rule that can be put aside; the rules are %s", o, strings.Join(names, ", "))
 		}
 	}
 	return failover.Request{To: to, By: actor.String(), Reason: r.Reason, Overrides: r.Overrides}, loop, nil
@@ -110,7 +110,7 @@ func regions(f federation.Federation) string {
 // Plan says what a move to a Region would do, and whether a rule would hold it.
 // It changes nothing and asks nobody outside.
 func (c *Control) Plan(ctx context.Context, actor Actor, r MoveRequest) (failover.Decision, error) {
-	if r.Reason == "" {
+	if strings.TrimSpace(r.Reason) == "" {
 		r.Reason = "a question, not yet a move"
 	}
 	req, loop, err := c.request(actor, r)
@@ -129,7 +129,7 @@ func (c *Control) Move(ctx context.Context, actor Actor, r MoveRequest, follow f
 		d, err := c.Plan(ctx, actor, r)
 		return MoveAnswer{Decision: d}, err
 	}
-	if r.Reason == "" {
+	if strings.TrimSpace(r.Reason) == "" {
 		return MoveAnswer{}, fail(Invalid, "say why, with --reason: it goes into the record that others will read")
 	}
 	req, loop, err := c.request(actor, r)

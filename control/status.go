@@ -94,14 +94,14 @@ func federationStatus(f federation.Federation, s controller.Status, vantages int
 
 // notes are what every status says as long as it is so (spec 7.3).
 func notes(f federation.Federation, vantages int) []string {
-	if vantages > 1 {
-		return nil
+	var out []string
+	if vantages < 2 {
+		out = append(out, "One vantage only: a fault of this machine's own network can look like an outage.")
 	}
-	text := "One vantage only: a fault of this machine's own network can look like an outage."
-	if f.Policy.Mode == federation.Auto && f.Policy.AcceptFewerVantages {
-		text += " Mode auto acts on it all the same, because accept_fewer_vantages is set."
+	if vantages < 3 && f.Policy.Mode == federation.Auto && f.Policy.AcceptFewerVantages {
+		out = append(out, "Mode auto acts on fewer than three vantages, because accept_fewer_vantages is set.")
 	}
-	return []string{text}
+	return out
 }
 
 func appStatus(ref federation.AppRef, st failover.AppState, lead string, now time.Time) AppStatus {

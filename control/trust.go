@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 
 	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/finding"
@@ -39,8 +38,10 @@ type Trust struct {
 // be read stays as it was last seen, dated.
 func (t Trust) Scan(ctx context.Context) (inventory.Snapshot, error) {
 	last, err := t.Keeper.LoadRoles(t.Federation.Name)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, inventory.ErrCorrupt) {
-		return inventory.Snapshot{}, fmt.Errorf("load the last scan of %s: %w", t.Federation.Name, err)
+	if err != nil {
+		// None yet, damaged, or of another version: a new scan is the remedy. Only
+		// accounts that cannot be read now are less well known without it.
+		last = inventory.Snapshot{}
 	}
 	snap := t.Fleet.Scan(ctx, last)
 	if err := ctx.Err(); err != nil {

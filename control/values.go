@@ -55,6 +55,9 @@ func MoveIncomplete(r MoveResult) bool { return r.Status == failover.Incomplete 
 // Words tells a decision in lines, escaped for a terminal.
 func Words(d Decision) []string { return failover.Explain(d) }
 
+// TrustAlready is the state of a role that lacked nothing any more.
+const TrustAlready = fleet.Already
+
 // TrustFailed reports whether some role of a plan could not be written or does
 // not read back as meant.
 func TrustFailed(r TrustReport) bool {

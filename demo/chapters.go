@@ -155,7 +155,7 @@ func (s *story) drainLoops() {
 func (s *story) loopNews(e control.LoopEvent) {
 	switch e.Kind {
 	case "suspect", "confirmed", "cleared":
-		s.tell.say("%s: %s", e.Kind, e.Text)
+		s.tell.say("%s", e.Text)
 	case "decision":
 		s.decisionNews(*e.Decision)
 	}
@@ -219,6 +219,7 @@ func (s *story) healed(ctx context.Context) error {
 	if _, err := s.world.Heal(fault.Everything); err != nil {
 		return err
 	}
+	s.tell.say("The controller wants %d good answers in a row before it trusts the Region again ...", s.cfg.Health.Rise)
 	c, err := s.client()
 	if err != nil {
 		return err

@@ -201,9 +201,9 @@ func (v Verdict) sentence(need int) string {
 	all := vantages(v.Configured)
 	switch v.State {
 	case Unhealthy:
-		parts = append(parts, fmt.Sprintf("%d of %s confirm failures", v.Against, all))
+		parts = append(parts, fmt.Sprintf("%d of %s %s failures", v.Against, all, verb("confirm", v.Against)))
 	case Healthy:
-		parts = append(parts, fmt.Sprintf("%d of %s get good answers", v.For, all))
+		parts = append(parts, fmt.Sprintf("%d of %s %s good answers", v.For, all, verb("get", v.For)))
 	default:
 		if v.Configured != 1 {
 			parts = append(parts, fmt.Sprintf("no majority: %d of %s say healthy, %d unhealthy, %d needed", v.For, all, v.Against, need))
@@ -257,4 +257,12 @@ func vantages(n int) string {
 		return "1 vantage"
 	}
 	return fmt.Sprintf("%d vantages", n)
+}
+
+// verb puts a verb into the number of those who do it.
+func verb(v string, n int) string {
+	if n == 1 {
+		return v + "s"
+	}
+	return v
 }

@@ -6,14 +6,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"os/user"
+	"runtime/debug"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-chi/chi/v5"
-	"github.com/go-chi/chi/v5/middleware"
 
 	"github.com/samlfailover/samlfailover/control"
 	"github.com/samlfailover/samlfailover/finding"
@@ -56,27 +61,33 @@ func New(o Options) (*Server, error) {
 type actorKey struct{}
 
 // Serve answers on a listener until ctx ends, then lets requests that are under
-// way finish for a moment.
+// way finish for a moment, and joins them.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	var under sync.WaitGroup
+	defer under.Wait()
+	routes := s.Handler()
 	srv := &http.Server{
-		Handler:           s.Handler(),
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			under.Add(1)
+			defer under.Done()
+			routes.ServeHTTP(w, r)
+		}),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			name := peerName(c)
-			if name == "" {
-				name = s.o.Owner
-			}
-			return context.WithValue(ctx, actorKey{}, control.Actor{Name: name, Via: "socket"})
+			uid := peerUID(c)
+			return context.WithValue(ctx, actorKey{}, sync.OnceValue(func() control.Actor {
+				return control.Actor{Name: s.name(uid), Via: "socket"}
+			}))
 		},
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(l) }()
 	select {
 	case err := <-failed:
-		return fmt.Errorf("answer on %s: %w", l.Addr(), err)
+		return fmt.Errorf("answer on %s: %w", l.Addr(), errors.Join(err, srv.Close()))
 	case <-ctx.Done():
 	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
@@ -97,11 +108,16 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 // Handler returns the routes behind the checks that every request passes.
 func (s *Server) Handler() http.Handler {
 	r := chi.NewRouter()
-	r.Use(middleware.Recoverer, s.guard)
+	r.Use(s.catch, s.guard)
 	r.NotFound(func(w http.ResponseWriter, _ *http.Request) {
 		problem(w, http.StatusNotFound, Problem{Title: "no such route", Detail: "this controller does not know the route; is the command of the same version? Compare: samlfailover version"})
 	})
-	r.MethodNotAllowed(func(w http.ResponseWriter, _ *http.Request) {
+	r.MethodNotAllowed(func(w http.ResponseWriter, req *http.Request) {
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			if r.Match(chi.NewRouteContext(), method, req.URL.Path) {
+				w.Header().Add("Allow", method)
+			}
+		}
 		problem(w, http.StatusMethodNotAllowed, Problem{Title: "no such method on this route"})
 	})
 	r.Get("/v1/status", s.status)
@@ -109,6 +125,21 @@ func (s *Server) Handler() http.Handler {
 	r.Post("/v1/moves", s.move)
 	r.Get("/v1/explain", s.explain)
 	return r
+}
+
+// catch keeps one request's panic from ending the controller: the probes and
+// moves go on.
+func (s *Server) catch(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if p := recover(); p != nil {
+				s.o.Log.Error("a request panicked", "path", r.URL.Path, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+				problem(w, http.StatusInternalServerError, Problem{Title: "failed", Kind: control.Failed,
+					Detail: "a fault in the controller itself; its log tells more"})
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
 }
 
 // guard checks Host and token before anything else is looked at.
@@ -129,12 +160,26 @@ func (s *Server) guard(next http.Handler) http.Handler {
 	})
 }
 
+// actorOf returns who asks, as the kernel vouches for it.
 func actorOf(r *http.Request) control.Actor {
-	a, ok := r.Context().Value(actorKey{}).(control.Actor)
+	who, ok := r.Context().Value(actorKey{}).(func() control.Actor)
 	if !ok {
 		return control.Actor{Via: "socket"}
 	}
-	return a
+	return who()
+}
+
+// name returns the OS user with this id; "" is one that the system does not
+// tell. Our own name was found at the start: user directories may be down in an
+// outage.
+func (s *Server) name(uid string) string {
+	if uid == "" || uid == strconv.Itoa(os.Getuid()) {
+		return s.o.Owner
+	}
+	if u, err := user.LookupId(uid); err == nil {
+		return u.Username
+	}
+	return "uid " + uid
 }
 
 func (s *Server) status(w http.ResponseWriter, _ *http.Request) { s.answer(w, s.o.UseCases.Status()) }
@@ -170,7 +215,7 @@ type MoveLine struct {
 }
 
 // move streams JSON lines: the events of the move as they happen, then what
-// became of it.
+// became of it. What fails before there is anything to tell is a plain problem.
 func (s *Server) move(w http.ResponseWriter, r *http.Request) {
 	var req control.MoveRequest
 	if !decode(w, r, &req) {
@@ -179,28 +224,41 @@ func (s *Server) move(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	w.Header().Set("Cache-Control", "no-store")
 	enc, flush := json.NewEncoder(w), http.NewResponseController(w)
+	told := false
 	send := func(l MoveLine) {
+		told = true
 		if err := errors.Join(enc.Encode(l), flush.Flush()); err != nil {
 			s.o.Log.Debug("whoever asked for a move is gone; the move goes on", "error", err)
 		}
 	}
 	answer, err := s.o.UseCases.Move(r.Context(), actorOf(r), req, func(e control.MoveEvent) { send(MoveLine{Event: &e}) })
-	if err != nil {
+	switch {
+	case err == nil:
+		send(MoveLine{Answer: &answer})
+	case told:
 		_, p := describe(err)
 		send(MoveLine{Problem: &p})
-		return
+	default:
+		s.refuse(w, err)
 	}
-	send(MoveLine{Answer: &answer})
 }
 
 func decode(w http.ResponseWriter, r *http.Request, into any) bool {
 	d := json.NewDecoder(r.Body)
 	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		problem(w, http.StatusBadRequest, Problem{Title: "the request cannot be read", Detail: err.Error(), Kind: control.Invalid})
-		return false
+	err := d.Decode(into)
+	if err == nil {
+		if _, more := d.Token(); errors.Is(more, io.EOF) {
+			return true
+		}
+		err = errors.New("something follows the JSON object")
 	}
-	return true
+	status := http.StatusBadRequest
+	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
+		status = http.StatusRequestEntityTooLarge
+	}
+	problem(w, status, Problem{Title: "the request cannot be read", Detail: err.Error(), Kind: control.Invalid})
+	return false
 }
 
 func (s *Server) answer(w http.ResponseWriter, v any) {

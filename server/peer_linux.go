@@ -3,16 +3,15 @@ package server
 import (
 	"net"
 	"os"
-	"os/user"
 	"strconv"
 	"syscall"
 )
 
 const modesMatter = true
 
-// peerName returns the OS user at the other end of a Unix socket, as the kernel
-// vouches for it (socket(7), SO_PEERCRED).
-func peerName(c net.Conn) string {
+// peerUID returns the OS user id at the other end of a Unix socket, as the
+// kernel vouches for it (unix(7), SO_PEERCRED): that of whoever connected.
+func peerUID(c net.Conn) string {
 	uc, ok := c.(*net.UnixConn)
 	if !ok {
 		return ""
@@ -28,11 +27,7 @@ func peerName(c net.Conn) string {
 	}); err != nil || credErr != nil {
 		return ""
 	}
-	uid := strconv.FormatUint(uint64(cred.Uid), 10)
-	if u, err := user.LookupId(uid); err == nil {
-		return u.Username
-	}
-	return "uid " + uid
+	return strconv.FormatUint(uint64(cred.Uid), 10)
 }
 
 func ownedByUs(info os.FileInfo) bool {

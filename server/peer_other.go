@@ -10,6 +10,6 @@ import (
 // Mode bits say nothing here; the folder inherits its owner's access list.
 const modesMatter = false
 
-func peerName(net.Conn) string { return "" }
+func peerUID(net.Conn) string { return "" }
 
 func ownedByUs(os.FileInfo) bool { return true }

@@ -10,8 +10,8 @@ import (
 
 const modesMatter = true
 
-// peerName is not known here; the 0600 token proves the same OS user or root.
-func peerName(net.Conn) string { return "" }
+// peerUID is not known here; the 0600 token proves the same OS user or root.
+func peerUID(net.Conn) string { return "" }
 
 func ownedByUs(info os.FileInfo) bool {
 	st, ok := info.Sys().(*syscall.Stat_t)

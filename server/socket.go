@@ -11,11 +11,22 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // maxSocketPath is a safe length for a Unix socket's path: sun_path holds 104
 // bytes on macOS and 108 on Linux (their unix(4) and unix(7) manual pages).
 const maxSocketPath = 100
+
+// shortBase holds the folders of data folders whose own path is too long. It is
+// the same for every shell of a user: TMPDIR may differ between the controller
+// and the command that looks for it.
+func shortBase() string {
+	if modesMatter {
+		return "/tmp"
+	}
+	return os.TempDir()
+}
 
 // Place says where a controller's local socket and token lie. It is a function
 // of the data folder alone, so that a command finds the controller by its
@@ -27,7 +38,7 @@ type Place struct {
 }
 
 // PlaceOf returns the place for a data folder: inside it, or, when that path
-// is too long for a socket, in a short folder below the system's temporary one.
+// is too long for a socket, in a short folder of this user's elsewhere.
 func PlaceOf(dataDir string) (Place, error) {
 	abs, err := filepath.Abs(dataDir)
 	if err != nil {
@@ -36,18 +47,9 @@ func PlaceOf(dataDir string) (Place, error) {
 	dir := filepath.Join(abs, "run")
 	if len(filepath.Join(dir, "api.sock")) > maxSocketPath {
 		sum := sha256.Sum256([]byte(abs))
-		dir = filepath.Join(shortTemp(), fmt.Sprintf("samlfailover-%d-%s", os.Getuid(), hex.EncodeToString(sum[:6])))
+		dir = filepath.Join(shortBase(), fmt.Sprintf("samlfailover-%d-%s", os.Getuid(), hex.EncodeToString(sum[:6])))
 	}
 	return Place{Dir: dir, Socket: filepath.Join(dir, "api.sock"), Token: filepath.Join(dir, "token")}, nil
-}
-
-// shortTemp is the temporary folder, or /tmp where that is too deep for a
-// socket as well.
-func shortTemp() string {
-	if t := os.TempDir(); len(t) < 50 {
-		return t
-	}
-	return "/tmp"
 }
 
 // Listen makes the folder, a fresh token and the socket. A socket that another
@@ -59,9 +61,8 @@ func (p Place) Listen() (net.Listener, string, error) {
 	if err := checkPrivate(p.Dir); err != nil {
 		return nil, "", err
 	}
-	if c, err := net.Dial("unix", p.Socket); err == nil {
-		closeErr := c.Close()
-		return nil, "", errors.Join(fmt.Errorf("local socket %s: another controller is running on this data folder; stop it first", p.Socket), closeErr)
+	if err := p.vacant(); err != nil {
+		return nil, "", err
 	}
 	if err := os.Remove(p.Socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, "", fmt.Errorf("local socket: remove the stale %s: %w", p.Socket, err)
@@ -84,8 +85,28 @@ func (p Place) Listen() (net.Listener, string, error) {
 	return l, token, nil
 }
 
-// ReadToken returns the token of a running controller.
+// vacant refuses a socket that somebody listens on, even one that is too busy
+// to take another connection.
+func (p Place) vacant() error {
+	c, err := net.Dial("unix", p.Socket)
+	switch {
+	case err == nil:
+		_ = c.Close()
+	case !errors.Is(err, syscall.EAGAIN):
+		return nil
+	}
+	return fmt.Errorf("local socket %s: another controller is running on this data folder; stop it first", p.Socket)
+}
+
+// ReadToken returns the token of a running controller. Outside the data folder
+// somebody else may have put a folder there to pose as the controller: one that
+// is not this user's alone is refused.
 func (p Place) ReadToken() (string, error) {
+	if filepath.Dir(p.Dir) == shortBase() {
+		if err := checkPrivate(p.Dir); err != nil {
+			return "", err
+		}
+	}
 	b, err := os.ReadFile(p.Token)
 	if err != nil {
 		return "", fmt.Errorf("read the controller's token: %w", err)

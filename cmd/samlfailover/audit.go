@@ -14,7 +14,7 @@ func newAudit(p *program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "audit",
 		Short: "Check the audit record",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	c.AddCommand(newAuditVerify(p), newAuditSetAside(p))
@@ -57,7 +57,7 @@ func newAuditSetAside(p *program) *cobra.Command {
 		Long: `set-aside is for the day when the controller refuses to start because its audit
 record was changed. The file is kept as it is under another name, and the new record
 begins by naming it. Look at the broken file first: samlfailover audit verify.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(_ *cobra.Command, _ []string) error {
 			path, err := auditPath(p, c, nil)
 			if err != nil {

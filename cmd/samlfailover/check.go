@@ -17,7 +17,7 @@ func newCheck(p *program) *cobra.Command {
 		Long: `check reads the config, shows the way out (proxy, CAs, endpoint variables), reads
 every app from its IdP and asks every account once. Exit code 1 when something is
 wrong with the config, cannot be read, or cannot be moved.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := c.setup(p, slog.LevelError)
 			if err != nil {

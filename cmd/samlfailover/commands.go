@@ -1,10 +1,41 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"strings"
 
-// commands returns every command in the order in which help shows them.
-func commands(p *program) []*cobra.Command {
-	return []*cobra.Command{
-		newDemo(p), newProbe(p), newCheck(p), newServe(p), newStatus(p), newExplain(p), newPlan(p), newMove(p), newTrust(p), newAudit(p), newSandbox(p), newEndpoints(p), newVersion(p),
+	"github.com/spf13/cobra"
+)
+
+// commandGroup is a heading of the help with its commands, which cobra shows
+// in the order of the alphabet.
+type commandGroup struct {
+	title    string
+	commands []*cobra.Command
+}
+
+// commandGroups returns every command, grouped by when one needs it.
+func commandGroups(p *program) []commandGroup {
+	return []commandGroup{
+		{"See it work, on this machine alone", []*cobra.Command{newDemo(p), newSandbox(p)}},
+		{"Look, without any config", []*cobra.Command{newProbe(p), newEndpoints(p), newVersion(p)}},
+		{"Prepare, in calm times", []*cobra.Command{newCheck(p), newTrust(p)}},
+		{"Watch and move", []*cobra.Command{newServe(p), newStatus(p), newExplain(p), newPlan(p), newMove(p)}},
+		{"Look back", []*cobra.Command{newAudit(p)}},
+	}
+}
+
+// newHelp is cobra's help command with an error for a command that is not there.
+func newHelp() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]...",
+		Short: "Help about a command",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			target, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return usagef("no command %q; run: samlfailover --help", strings.Join(args, " "))
+			}
+			target.InitDefaultHelpFlag()
+			return target.Help()
+		},
 	}
 }

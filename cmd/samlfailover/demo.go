@@ -20,7 +20,7 @@ us-east-1 down, and shows what happens. Nothing outside is touched. Exit code 0 
 if every check of the story held.
 
 With --output json there is one object per line, the last one the summary.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			level := slog.LevelError + 4 // the story tells what happens; the log only with --verbose
 			o.Out, o.JSON, o.Version, o.Log, o.Width = p.Out, p.json(), buildVersion().Version, p.logger(level), p.width()

@@ -16,7 +16,7 @@ func newEndpoints(p *program) *cobra.Command {
 		Long: `endpoints lists every Region that has a SAML sign-in endpoint: the ACS URL, the
 console and the Regional STS. Only these can ever be written into an app or a
 trust policy. What nobody could verify is marked.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(*cobra.Command, []string) error { return listEndpoints(p, signin.Partition(partition)) },
 	}
 	c.Flags().StringVar(&partition, "partition", "", "only this `PARTITION` (aws, aws-us-gov, aws-cn, ...)")

@@ -18,9 +18,9 @@ func newPlan(p *program) *cobra.Command {
 		Use:   "plan --to REGION",
 		Short: "What a move would do, and whether a rule would hold it; changes nothing",
 		Long: `plan shows every app with before and after, and what stays where it is and why.
-Exit code 2 when a move would change something, 3 when a rule would hold it, 0 when
-there is nothing to move.`,
-		Args: cobra.NoArgs,
+It asks the running controller. Exit code 2 when a move would change something, 3 when
+a rule would hold it, 0 when there is nothing to move.`,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withController(cmd.Context(), p, c, func(ctx context.Context, client *app.Client) error {
 				ctx, cancel := context.WithTimeout(ctx, askTime)
@@ -107,9 +107,13 @@ func newMove(p *program) *cobra.Command {
 page. Each app is read, written, read back and compared whole. What happens is shown
 as it happens; when you interrupt this command, the move goes on.
 
-A rule may hold the move; --override RULE puts it aside by name, and that is
-recorded. Exit code 3 when a rule holds it, 1 when not every app was moved.`,
-		Args: cobra.NoArgs,
+It asks the running controller, and works while the Region being left is down. A rule
+may hold the move; --override RULE puts it aside by name (explain --rules lists them),
+and that is recorded. Exit code 3 when a rule holds it, 1 when not every app was moved.
+
+With --output json there is one object per line: {"type":"event",..} as things happen,
+at the end {"type":"result","decision":..,"result":..}.`,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withController(cmd.Context(), p, c, func(ctx context.Context, client *app.Client) error {
 				r.Federation = c.federation
@@ -126,7 +130,7 @@ recorded. Exit code 3 when a rule holds it, 1 when not every app was moved.`,
 	}
 	c.flags(cmd, true)
 	cmd.Flags().StringVar(&r.To, "to", "", "`REGION` to move to")
-	cmd.Flags().StringVar(&r.Reason, "reason", "", "why, for the record that others will read")
+	cmd.Flags().StringVar(&r.Reason, "reason", "", "`TEXT` for the record: why, in words that others will read")
 	cmd.Flags().StringArrayVar(&r.Overrides, "override", nil, "put aside the `RULE` of this name (may be given several times)")
 	cmd.Flags().BoolVar(&r.DryRun, "dry-run", false, "only say what would happen, like plan")
 	return cmd

@@ -39,8 +39,9 @@ an account enables first. One look from one place proves little: an unhealthy
 answer may be your own network. Exit code 1 when any probed Region is not healthy.
 
 With --output json there is one object per probe:
-region, kind, ok, phase, code, reason, ms.`,
-		Args: cobra.NoArgs,
+region, kind, ok, phase, code, reason, ms. phase is how far it came: dns, connect,
+proxy, tls, request, first_byte, body, content (the last is success when ok).`,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runProbe(cmd.Context(), p, f) },
 	}
 	c.Flags().StringArrayVar(&f.regions, "region", nil, "probe only this `REGION` (may be given several times)")
@@ -48,8 +49,8 @@ region, kind, ok, phase, code, reason, ms.`,
 	c.Flags().BoolVar(&f.all, "all", false, "also the Regions that an account has to enable first")
 	c.Flags().BoolVar(&f.watch, "watch", false, "go on until interrupted")
 	c.Flags().BoolVar(&f.explain, "explain", false, "tell every probe phase by phase")
-	c.Flags().DurationVar(&f.timeout, "timeout", 5*time.Second, "a probe that takes longer has failed")
-	c.Flags().DurationVar(&f.every, "every", 10*time.Second, "pause between two rounds of --watch")
+	c.Flags().DurationVar(&f.timeout, "timeout", 5*time.Second, "a probe that takes longer than this `TIME` has failed")
+	c.Flags().DurationVar(&f.every, "every", 10*time.Second, "pause of this `TIME` between two rounds of --watch")
 	return c
 }
 
@@ -73,10 +74,7 @@ func runProbe(ctx context.Context, p *program, f probeFlags) error {
 			return err
 		}
 		if !f.watch {
-			if slices.ContainsFunc(results, func(r app.ProbeResult) bool { return r.Outcome != app.ProbeOK }) {
-				return quietly(exitFailed)
-			}
-			return nil
+			return probeVerdict(results)
 		}
 		select {
 		case <-ctx.Done():
@@ -87,6 +85,15 @@ func runProbe(ctx context.Context, p *program, f probeFlags) error {
 }
 
 func interrupted(ctx context.Context) bool { return ctx.Err() != nil }
+
+// probeVerdict is exit code 1 as soon as one probe did not find its Region
+// healthy.
+func probeVerdict(results []app.ProbeResult) error {
+	if slices.ContainsFunc(results, func(r app.ProbeResult) bool { return r.Outcome != app.ProbeOK }) {
+		return quietly(exitFailed)
+	}
+	return nil
+}
 
 // probeRegions turns the flags into Regions.
 func probeRegions(f probeFlags) ([]signin.Region, error) {
@@ -212,11 +219,15 @@ func dash(s string) string {
 func probeSummary(total, bad int, results []app.ProbeResult) string {
 	allDNS := len(results) > 0 && !slices.ContainsFunc(results, func(r app.ProbeResult) bool { return r.Phase != app.PhaseDNS })
 	switch {
+	case bad == 0 && total == 1:
+		return "The Region serves, seen from here."
 	case bad == 0:
 		return fmt.Sprintf("All %d Regions serve, seen from here.", total)
 	case allDNS:
 		return "Not one name could be looked up: this machine has no working name resolution or no network.\n" +
 			"That says nothing about AWS. Check the connection; behind a proxy, set HTTPS_PROXY."
+	case bad == total && total == 1:
+		return "The Region is not healthy, seen from here. One place can be wrong: ask from a second network before you act."
 	case bad == total:
 		return fmt.Sprintf("None of the %d Regions is healthy, seen from here: most likely the fault is on this side (network, proxy, CA).\nTry: samlfailover probe --region us-west-2 --explain", total)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,8 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"unicode"
+	"unicode/utf16"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -74,7 +77,7 @@ func run(ctx context.Context, p *program) int {
 	root.SetIn(p.In)
 	root.SetOut(p.Out)
 	root.SetErr(p.Err)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitDone
 	}
@@ -82,7 +85,7 @@ func run(ctx context.Context, p *program) int {
 	if !errors.As(err, &c) {
 		c = coded{code: exitFailed, err: err}
 		if isUsage(err) {
-			c.code = exitUsage
+			c = coded{code: exitUsage, err: fmt.Errorf("%w; see: %s --help", err, cmd.CommandPath())}
 		}
 	}
 	if !c.silent {
@@ -121,17 +124,13 @@ trust policies ready for the standby Regions, and moves the IdP's AWS apps.
 Start with:  samlfailover demo     the whole story on this machine, no accounts needed
              samlfailover probe    are AWS's real sign-in endpoints healthy, seen from here?
 
-Exit codes: 0 done, 1 failed, 2 changes pending, 3 held by a rule, 64 usage.`,
+Exit codes: 0 done, 1 failed, 2 changes pending, 3 held by a rule, 64 wrong usage.
+Every command answers in text for people, or with --output json for programs.`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		DisableAutoGenTag: true,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usagef("unknown command %q; run: samlfailover --help", args[0])
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:              noArguments,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(*cobra.Command, []string) error {
 			if p.output != "text" && p.output != "json" {
 				return usagef("--output %q: have text and json", p.output)
@@ -139,24 +138,72 @@ Exit codes: 0 done, 1 failed, 2 changes pending, 3 held by a rule, 64 usage.`,
 			return nil
 		},
 	}
-	root.PersistentFlags().StringVar(&p.output, "output", "text", "`FORMAT` of the answer: text or json")
+	root.PersistentFlags().StringVar(&p.output, "output", "text", "`FORMAT` of the answer, text or json")
 	root.PersistentFlags().BoolVar(&p.verbose, "verbose", false, "log what happens in detail (on standard error)")
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(commands(p)...)
+	root.SetHelpCommand(newHelp())
+	for _, g := range commandGroups(p) {
+		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title + ":"})
+		for _, c := range g.commands {
+			c.GroupID = g.title
+			root.AddCommand(c)
+		}
+	}
 	return root
+}
+
+// noArguments refuses words that are no flags: for a command with commands
+// below it, the word was meant to be one of those.
+func noArguments(cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return nil
+	case cmd.HasSubCommands():
+		return usagef("no command %q in %q; see: %s --help", args[0], cmd.CommandPath(), cmd.CommandPath())
+	}
+	return usagef("%q: %s takes flags only; see: %s --help", args[0], cmd.CommandPath(), cmd.CommandPath())
 }
 
 func (p *program) json() bool { return p.output == "json" }
 
 // printJSON writes one JSON value on a line of its own.
 func (p *program) printJSON(v any) error {
-	enc := json.NewEncoder(p.Out)
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
+		return fmt.Errorf("encode the answer: %w", err)
+	}
+	if _, err := p.Out.Write(visibleJSON(b.Bytes())); err != nil {
 		return fmt.Errorf("write the answer: %w", err)
 	}
 	return nil
 }
+
+// visibleJSON writes the characters that could act on a terminal (direction
+// marks, C1 controls, DEL) as JSON escapes: the value stays the same.
+func visibleJSON(text []byte) []byte {
+	if !bytes.ContainsFunc(text, acts) {
+		return text
+	}
+	var b bytes.Buffer
+	for _, r := range string(text) {
+		switch {
+		case !acts(r):
+			b.WriteRune(r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.Bytes()
+}
+
+// acts reports whether a character does something to a terminal other than to
+// show itself; the line's end is ours.
+func acts(r rune) bool { return r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r)) }
 
 // line prints a line of text. Outside text in it must be escaped already.
 func (p *program) line(format string, args ...any) { fmt.Fprintf(p.Out, format+"\n", args...) }

@@ -32,7 +32,7 @@ and never connects to anything outside. It writes into DIR:
   ca.pem               the CA's certificate, valid for less than a week
 
 and prints "ready". It runs until interrupted.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runSandbox(cmd.Context(), p, dir, listen) },
 	}
 	c.Flags().StringVar(&dir, "dir", "", "`DIR` for the files (default: a new folder below the temporary one)")
@@ -100,12 +100,18 @@ func newSandboxFault(p *program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "fault TARGET KIND",
 		Short: "Break something in the running sandbox",
-		Long: "fault breaks TARGET in the way of KIND until it is healed.\n\n" +
+		Long: "fault breaks TARGET in the way of KIND until it is healed. It speaks to the sandbox whose env file\nwas sourced (. DIR/env).\n\n" +
 			"TARGET is a host name, a service (signin, console, sts, sts-global, iam, okta), a Region or a tenant.\n" +
 			"A Region takes all that lives there: us-east-1 also IAM and the global STS.\n\nKIND is one of:\n  " +
 			strings.Join(fault.Help(), "\n  "),
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if _, err := fault.ParseEffect(args[1]); err != nil {
+				return usagef("%w", err)
+			}
+			if percent < 0 || percent > 100 || lasts < 0 {
+				return usagef("--percent is 1 to 100, and --for a time such as 30s")
+			}
 			return p.withSandbox(cmd.Context(), func(ctx context.Context, c *admin.Client) error {
 				r := admin.FaultRequest{Target: args[0], Kind: args[1], Percent: percent}
 				if lasts > 0 {
@@ -119,8 +125,8 @@ func newSandboxFault(p *program) *cobra.Command {
 			})
 		},
 	}
-	c.Flags().DurationVar(&lasts, "for", 0, "how long, such as 30s (default: until healed)")
-	c.Flags().IntVar(&percent, "percent", 0, "hit only this share of connections or requests, 1 to 100 (default: all)")
+	c.Flags().DurationVar(&lasts, "for", 0, "heal by itself after this `TIME`, such as 30s (default: never)")
+	c.Flags().IntVar(&percent, "percent", 0, "hit only `N` in a hundred connections or requests (default: all)")
 	return c
 }
 
@@ -128,7 +134,9 @@ func newSandboxHeal(p *program) *cobra.Command {
 	return &cobra.Command{
 		Use:   "heal [TARGET]",
 		Short: "End faults in the running sandbox (all, or those on TARGET)",
-		Args:  cobra.MaximumNArgs(1),
+		Long: `heal ends every fault that sandbox fault began, or those on TARGET alone, and says what
+is still broken.`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.withSandbox(cmd.Context(), func(ctx context.Context, c *admin.Client) error {
 				target := ""
@@ -166,7 +174,9 @@ func newSandboxRequests(p *program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "requests",
 		Short: "Show who asked what in the running sandbox",
-		Args:  cobra.NoArgs,
+		Long: `requests lists every connection that was tried and every request that was answered in
+the running sandbox, oldest first. With --output json there is one object per entry.`,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.withSandbox(cmd.Context(), func(ctx context.Context, c *admin.Client) error {
 				out, err := c.Requests(ctx, since)
@@ -191,6 +201,6 @@ func newSandboxRequests(p *program) *cobra.Command {
 			})
 		},
 	}
-	c.Flags().Uint64Var(&since, "since", 0, "only entries after this `NUMBER`")
+	c.Flags().Uint64Var(&since, "since", 0, "only entries after this `NUMBER` (the first column)")
 	return c
 }

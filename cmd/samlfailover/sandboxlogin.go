@@ -24,7 +24,7 @@ lands on the console. Exit code 1 when it does not.
 
 The SAML response is written to a file that only you can read (assertion_file in
 JSON): it is a secret for five minutes.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.withSandbox(cmd.Context(), func(ctx context.Context, c *admin.Client) error {
 				res, err := c.Login(ctx, r)

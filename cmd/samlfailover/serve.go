@@ -16,7 +16,7 @@ func newServe(p *program) *cobra.Command {
 		Long: `serve probes the Regions of every federation, reads the apps, decides, and (in mode
 auto) moves. It answers the other commands on a socket in its data folder. The log
 goes to standard error. It runs until interrupted.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := c.setup(p, slog.LevelInfo)
 			if err != nil {

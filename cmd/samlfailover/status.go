@@ -35,7 +35,14 @@ func newStatus(p *program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "How everything stands: apps, Regions, the decision and its reason",
-		Args:  cobra.NoArgs,
+		Long: `status asks the running controller (samlfailover serve) how everything stands: where
+each app's logins go now and when that was read, each Region's health and how many
+roles are ready for it, what was decided and why. It asks nobody outside. Exit code 1
+when no controller answers.
+
+With --output json it prints one object: controller, at, and per federation name, mode,
+home, notes, apps ([{"app":..,"region":..,..}]), regions, decision, proposal, last_move.`,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withController(cmd.Context(), p, c, func(ctx context.Context, client *app.Client) error {
 				ctx, cancel := context.WithTimeout(ctx, askTime)
@@ -103,6 +110,9 @@ func appRow(a control.AppStatus) []string {
 	if !a.ReadAt.IsZero() && !a.Movable {
 		note = strings.TrimSpace(note + " cannot be moved")
 	}
+	if a.Label != "" && a.Label != a.App {
+		note = strings.TrimSpace(note + " labelled \"" + escape.Terminal(a.Label) + "\"")
+	}
 	return []string{escape.Terminal(a.App), region, read, dash(escape.Terminal(a.RelayState)), note}
 }
 
@@ -155,14 +165,17 @@ func newExplain(p *program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain",
 		Short: "Why the controller does what it does: rule, evidence, what would change it",
-		Args:  cobra.NoArgs,
+		Long: `explain asks the running controller why it moves or holds right now: the rule that
+decided, what would change it, the evidence, and every rule that was asked before it.
+--region adds what the probes of that Region said and which roles are not ready for it.`,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withController(cmd.Context(), p, c, func(ctx context.Context, client *app.Client) error {
 				ctx, cancel := context.WithTimeout(ctx, askTime)
 				defer cancel()
 				e, err := client.Explain(ctx, c.federation, region)
 				if err != nil {
-					return err
+					return asUsage(err)
 				}
 				if p.json() {
 					return p.printJSON(e)

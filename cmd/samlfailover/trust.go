@@ -26,7 +26,7 @@ func newTrust(p *program) *cobra.Command {
 		Long: `trust looks after the trust policies of every federated role: a role lets people
 in at a Region only if its policy lists that Region's sign-in endpoint. Do this in
 calm times: in an outage of us-east-1, IAM cannot be written.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	c.AddCommand(newTrustScan(p), newTrustPlan(p), newTrustApply(p), newTrustEval(p))
@@ -39,7 +39,8 @@ func openTrust(p *program, c configured) (*app.TrustRun, error) {
 	if err != nil {
 		return nil, err
 	}
-	return app.OpenTrust(s, c.federation, osUser(), p.trustProgress())
+	run, err := app.OpenTrust(s, c.federation, osUser(), p.trustProgress())
+	return run, asUsage(err)
 }
 
 // trustProgress shows long work on a terminal, one line that is redrawn; else
@@ -66,7 +67,11 @@ func newTrustScan(p *program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "scan",
 		Short: "Read every account's roles and say which are ready for which Region",
-		Args:  cobra.NoArgs,
+		Long: `scan reads the trust policy of every role in the federation's accounts and says, per
+Region, how many roles would let people in there, and why the others would not. It
+changes nothing in AWS; the result is kept for the controller. Exit code 1 when an
+account could not be read.`,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			run, err := openTrust(p, c)
 			if err != nil {
@@ -101,7 +106,7 @@ func newTrustPlan(p *program) *cobra.Command {
 		Long: `plan scans the accounts and shows, role by role, what has to be added so that
 everybody can sign in at every Region of the federation, and which roles cannot be
 edited provably safely, and why. Exit code 2 when changes are pending.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			run, err := openTrust(p, c)
 			if err != nil {
@@ -148,7 +153,10 @@ func newTrustApply(p *program) *cobra.Command {
 		Short: "Add the missing audiences to trust policies",
 		Long: `apply carries out a plan (of the file, else a fresh one): first one role alone,
 then the others. Each role is read again, the edit is computed again from what is
-there now, written, and read back. The first mismatch stops everything.`,
+there now, written, and read back. The first mismatch stops everything.
+
+It shows the plan and asks first; where nobody is there to ask, give --yes. Exit code 1
+when a role could not be written or does not read back as meant.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			run, err := openTrust(p, c)
@@ -170,7 +178,7 @@ there now, written, and read back. The first mismatch stops everything.`,
 	}
 	c.flags(cmd, true)
 	cmd.Flags().IntVar(&maxRoles, "max-roles", 0, "write at most `N` roles (0: all)")
-	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	cmd.Flags().BoolVar(&yes, "yes", false, "write without asking")
 	return cmd
 }
 
@@ -246,8 +254,9 @@ func newTrustEval(p *program) *cobra.Command {
 
 decision is allow, deny or conditional. SAML, sts:*, aws:RequestTag/.. and
 aws:TagKeys keys that are not in the context are absent from the login; any other
-one is unknown, and makes the answer conditional if it could change it.`,
-		Args: cobra.NoArgs,
+one is unknown, and makes the answer conditional if it could change it. id may be
+left out, and action is sts:AssumeRoleWithSAML unless given. No config is needed.`,
+		Args: noArguments,
 		RunE: func(*cobra.Command, []string) error { return control.EvalTrust(p.In, p.Out) },
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/samlfailover/samlfailover/control"
@@ -41,11 +42,29 @@ func (p *program) showFinding(f finding.Finding) {
 	p.line("")
 	p.line("%s [%s]", escape.Terminal(f.Subject), f.Code)
 	p.line("  %s", escape.Terminal(sentence(f)))
-	for _, l := range f.EvidenceLines() {
-		p.line("    %s", escape.Terminal(l))
-	}
+	p.showEvidence(f)
 	if f.Remedy != "" {
 		p.line("  next: %s", escape.Terminal(f.Remedy))
+	}
+}
+
+// showEvidence prints the facts behind a finding; a change that others have to
+// make is shown line by line, as a diff to copy.
+func (p *program) showEvidence(f finding.Finding) {
+	const change = "change"
+	rest := f
+	rest.Evidence = maps.Clone(f.Evidence)
+	delete(rest.Evidence, change)
+	for _, l := range rest.EvidenceLines() {
+		p.line("    %s", escape.Terminal(l))
+	}
+	diff := strings.TrimRight(f.Evidence[change], "\n")
+	if diff == "" {
+		return
+	}
+	p.line("    change:")
+	for _, l := range strings.Split(diff, "\n") {
+		p.line("      %s", p.coloured(escape.Terminal(l)))
 	}
 }
 
@@ -102,7 +121,10 @@ func (p *program) coloured(l string) string {
 func (p *program) showReport(r control.TrustReport) {
 	for _, o := range r.Outcomes {
 		note := ""
-		if o.Moved {
+		switch {
+		case o.Moved && o.State == control.TrustAlready:
+			note = " (somebody has added it since the plan)"
+		case o.Moved:
 			note = " (it had changed since the plan; the edit was computed anew)"
 		}
 		p.line("%-11s %s%s", o.State, escape.Terminal(o.Role), note)

@@ -19,7 +19,8 @@ func newVersion(p *program) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Say which samlfailover this is",
-		Args:  cobra.NoArgs,
+		Long:  "version prints the release, the commit it was built from, the Go version and the platform.",
+		Args:  noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			v := buildVersion()
 			if p.json() {

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"github.com/samlfailover/samlfailover/audit"
 	"github.com/samlfailover/samlfailover/control"
@@ -40,4 +41,56 @@ func SetAuditAside(path string, who control.Actor) error {
 	}
 	err = log.Record(context.Background(), who.String(), "audit.set-aside", path, nil)
 	return errors.Join(err, log.Close())
+}
+
+// recorder is the audit record of a running controller. An audit.Log refuses
+// everything after a failed write, because nothing is known of that entry; the
+// recorder then opens the file anew at the next call, which verifies the chain
+// and settles what became of it. So a disk that was full for a moment does not
+// stop every move until somebody restarts the controller. Safe for concurrent
+// use.
+type recorder struct {
+	path string
+	mu   sync.Mutex
+	log  *audit.Log // nil after a failed write
+}
+
+func openRecorder(path string) (*recorder, error) {
+	log, err := audit.Open(audit.Options{Path: path})
+	if err != nil {
+		return nil, err
+	}
+	return &recorder{path: path, log: log}, nil
+}
+
+// Record implements control.Recorder.
+func (r *recorder) Record(ctx context.Context, actor, action, subject string, detail any) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.log == nil {
+		log, err := audit.Open(audit.Options{Path: r.path})
+		if err != nil {
+			return err
+		}
+		r.log = log
+	}
+	err := r.log.Record(ctx, actor, action, subject, detail)
+	if err == nil {
+		return nil
+	}
+	err = errors.Join(err, r.log.Close())
+	r.log = nil
+	return err
+}
+
+// Close gives the file back.
+func (r *recorder) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.log == nil {
+		return nil
+	}
+	err := r.log.Close()
+	r.log = nil
+	return err
 }

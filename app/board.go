@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"time"
@@ -56,6 +57,30 @@ func (b *board) publish(o health.Observation) {
 		default:
 		}
 	}
+}
+
+// awaitAll waits until something was heard about every Region, good or bad; it
+// returns false when ctx has ended.
+func (b *board) awaitAll(ctx context.Context) bool {
+	for news := b.changes(); !b.heard(); {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-news:
+		}
+	}
+	return true
+}
+
+// heard reports whether every Region was spoken of.
+func (b *board) heard() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	known := map[signin.Region]bool{}
+	for _, o := range b.seen {
+		known[o.Region] = true
+	}
+	return len(known) >= len(b.regions)
 }
 
 // troubled reports whether any vantage sees trouble in any Region: then every

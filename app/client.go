@@ -1,7 +1,6 @@
 package app
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -41,7 +40,7 @@ func Dial(dataDir string) (*Client, error) {
 		return nil, fmt.Errorf("%w (%s); start one with: samlfailover serve", ErrNoController, dataDir)
 	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w; run the command as the user that runs the controller", err)
 	}
 	return &Client{http: outbound.Local(place.Socket), token: token}, nil
 }
@@ -76,12 +75,11 @@ func (c *Client) Move(ctx context.Context, r control.MoveRequest, follow func(mo
 	if res.StatusCode != http.StatusOK {
 		return control.MoveAnswer{}, problemOf(res)
 	}
-	lines := bufio.NewScanner(res.Body)
-	lines.Buffer(nil, 8<<20)
-	for lines.Scan() {
+	lines := json.NewDecoder(io.LimitReader(res.Body, maxAnswer))
+	for {
 		var l server.MoveLine
-		if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
-			return control.MoveAnswer{}, fmt.Errorf("read the controller's answer: %w", err)
+		if err := lines.Decode(&l); err != nil {
+			return control.MoveAnswer{}, fmt.Errorf("the connection to the controller ended during the move, which may go on; see: samlfailover status: %w", err)
 		}
 		switch {
 		case l.Problem != nil:
@@ -92,11 +90,6 @@ func (c *Client) Move(ctx context.Context, r control.MoveRequest, follow func(mo
 			follow(*l.Event)
 		}
 	}
-	err = lines.Err()
-	if err == nil {
-		err = io.ErrUnexpectedEOF
-	}
-	return control.MoveAnswer{}, fmt.Errorf("the connection to the controller ended during the move, which may go on; see: samlfailover status: %w", err)
 }
 
 func (c *Client) send(ctx context.Context, method, path string, body any) (*http.Response, error) {

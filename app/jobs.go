@@ -95,13 +95,15 @@ func (j jobs) await(ctx context.Context, name string) bool {
 func (j jobs) try(ctx context.Context, work job) (interrupted bool, err error) {
 	ctx, stop := context.WithCancel(ctx)
 	var watch sync.WaitGroup
-	watch.Go(func() { interrupted = j.interrupt(ctx, stop) })
+	var cut bool
+	watch.Go(func() { cut = j.interrupt(ctx, stop) })
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 		stop()
 		watch.Wait()
+		interrupted = cut && err != nil
 	}()
 	return false, work.run(ctx)
 }

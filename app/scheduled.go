@@ -38,7 +38,15 @@ func (s *Service) scanAll(ctx context.Context, loops map[string]*controller.Cont
 	return errors.Join(errs...)
 }
 
+// scan reads one federation's roles. Only one scan runs at a time: the first one
+// may still be running when the clock asks for the next, and a federation's
+// snapshot has one writer.
 func (s *Service) scan(ctx context.Context, f federation.Federation) error {
+	s.scanning.Lock()
+	defer s.scanning.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	fl, err := newFleet(f, s.base, s.o.Log, nil)
 	if err != nil {
 		return err
@@ -57,8 +65,12 @@ func (s *Service) scan(ctx context.Context, f federation.Federation) error {
 }
 
 // firstScan scans once at the start if nothing is known, or only what is too
-// old to count.
+// old to count. It lets the probes speak first: a controller may well be started
+// in an outage, and then nobody asks IAM.
 func (s *Service) firstScan(ctx context.Context, loops map[string]*controller.Controller) {
+	if !s.board.awaitAll(ctx) {
+		return
+	}
 	j := jobs{calm: s.calm(loops), log: s.o.Log}
 	for _, f := range s.feds {
 		snap, err := s.keeper.LoadRoles(f.Name)
@@ -93,7 +105,12 @@ func (s *Service) report() error {
 // readinessReport is the report of one federation as Markdown.
 func readinessReport(f federation.Federation, shares []inventory.Share, now time.Time) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Readiness of %s, %s\n\n| Region | ready | of | scanned |\n| --- | --- | --- | --- |\n", f.Name, now.Format(time.RFC3339))
+	fmt.Fprintf(&b, "# Readiness of %s, %s\n\n", f.Name, now.Format(time.RFC3339))
+	if len(shares) == 0 {
+		b.WriteString("Not known: the roles were never scanned.\n")
+		return b.String()
+	}
+	b.WriteString("| Region | ready | of | scanned |\n| --- | --- | --- | --- |\n")
 	for _, sh := range shares {
 		fmt.Fprintf(&b, "| %s | %d | %d | %s |\n", sh.Region, sh.Ready, sh.Total, sh.TakenAt.UTC().Format(time.RFC3339))
 	}

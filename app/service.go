@@ -10,11 +10,12 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/samlfailover/samlfailover/audit"
 	"github.com/samlfailover/samlfailover/awsaccess"
 	"github.com/samlfailover/samlfailover/control"
 	"github.com/samlfailover/samlfailover/failover"
@@ -58,6 +59,8 @@ type Service struct {
 	keeper  inventory.Keeper
 	started time.Time
 	digest  string
+
+	scanning sync.Mutex // held by the one scan that may run
 }
 
 // New wires a service; it opens nothing and starts nothing.
@@ -118,9 +121,9 @@ func (s *Service) Run(ctx context.Context) (err error) {
 	if err := os.MkdirAll(s.o.Config.Store.Dir, 0o700); err != nil {
 		return fmt.Errorf("make the data folder: %w", err)
 	}
-	record, err := audit.Open(audit.Options{Path: filepath.Join(s.o.Config.Store.Dir, AuditFile)})
+	record, err := openRecorder(filepath.Join(s.o.Config.Store.Dir, AuditFile))
 	if err != nil {
-		return err
+		return fmt.Errorf("start a controller on the data folder %s: %w", s.o.Config.Store.Dir, err)
 	}
 	defer func() { err = errors.Join(err, record.Close()) }()
 	place, err := server.PlaceOf(s.o.Config.Store.Dir)
@@ -156,11 +159,12 @@ func (s *Service) Run(ctx context.Context) (err error) {
 		return err
 	}
 	if err := record.Record(ctx, failover.Controller, "controller.started", "config "+s.digest,
-		map[string]any{"version": s.o.Version, "network": s.network.Describe()}); err != nil {
+		map[string]any{"version": s.o.Version, "network": s.network.Describe(), "proven_kinds": provenKinds(s.o.Config.Tenants)}); err != nil {
 		return fmt.Errorf("record the start: %w", err)
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return runner.Run(ctx) })
+	g.Go(func() error { warm(ctx, s.vendors, s.o.Log); return nil })
 	for _, loop := range loops {
 		g.Go(func() error { return loop.Run(ctx) })
 	}
@@ -178,8 +182,9 @@ func (s *Service) Run(ctx context.Context) (err error) {
 // (spec 15.2).
 func (s *Service) announce() {
 	d := s.network.Describe()
-	s.o.Log.Info("starting", "version", s.o.Version, "config", s.o.Config.Path(), "digest", s.digest, "proxy", d.Proxy, "proxy_from", d.ProxySource, "roots", d.Roots)
-	for _, ca := range d.CAs {
+	s.o.Log.Info("starting", "version", s.o.Version, "config", s.o.Config.Path(), "digest", s.digest, "proxy", d.Proxy, "proxy_from", d.ProxySource,
+		"no_proxy", d.NoProxy, "roots", d.Roots, "aws_roots", d.AWSRoots)
+	for _, ca := range slices.Concat(d.CAs, d.AWSCAs) {
 		s.o.Log.Info("trusting a CA of its own", "subject", ca.Subject, "sha256", ca.SHA256, "expires", ca.NotAfter, "from", ca.Source)
 	}
 	for _, v := range awsaccess.EndpointVariables(s.o.Env) {

@@ -4,13 +4,18 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"strings"
 
 	"github.com/samlfailover/samlfailover/config"
 	"github.com/samlfailover/samlfailover/failover/move"
+	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/idp"
 	"github.com/samlfailover/samlfailover/idp/okta"
+	"github.com/samlfailover/samlfailover/idp/onelogin"
+	"github.com/samlfailover/samlfailover/idp/pingone"
 	"github.com/samlfailover/samlfailover/outbound"
 	"github.com/samlfailover/samlfailover/secret"
+	"github.com/samlfailover/samlfailover/signin"
 )
 
 // maker builds one kind of tenant. A new identity provider is one more entry
@@ -19,16 +24,55 @@ type maker func(t config.Tenant, token secret.Value, n *outbound.Network, log *s
 
 // makers lists the identity providers by the config's `kind`.
 func makers() map[string]maker {
-	return map[string]maker{"okta": newOkta}
+	return map[string]maker{"okta": newOkta, "onelogin": newOneLogin, "pingone": newPingOne}
 }
 
-func newOkta(t config.Tenant, token secret.Value, n *outbound.Network, log *slog.Logger) (move.Vendor, error) {
-	tenant, err := okta.New(okta.Options{Network: n, Name: t.Name, URL: t.URL, Token: token, Logger: log})
+func newOkta(t config.Tenant, credential secret.Value, n *outbound.Network, log *slog.Logger) (move.Vendor, error) {
+	o := okta.Options{Network: n, Name: t.Name, URL: t.URL, Logger: log}
+	if t.OAuth.ClientID == "" {
+		o.Token = credential
+	} else {
+		o.OAuth = &okta.OAuth{ClientID: t.OAuth.ClientID, Key: credential, KeyID: t.OAuth.KeyID, DPoP: t.OAuth.DPoP}
+	}
+	tenant, err := okta.New(o)
 	if err != nil {
 		return move.Vendor{}, err
 	}
-	return move.Vendor{Tenant: tenant, Codec: okta.Codec{}, AdminURL: func(id idp.AppID) string {
+	return move.Vendor{Tenant: tenant, Codec: okta.Codec{Proven: t.Proven()}, AdminURL: func(id idp.AppID) string {
 		return oktaAdminURL(t.URL, id)
+	}}, nil
+}
+
+func newOneLogin(t config.Tenant, token secret.Value, n *outbound.Network, log *slog.Logger) (move.Vendor, error) {
+	tenant, err := onelogin.New(onelogin.Options{Network: n, Name: t.Name, URL: t.URL, ClientID: t.ClientID, ClientSecret: token, Logger: log})
+	if err != nil {
+		return move.Vendor{}, err
+	}
+	// The path is what OneLogin's administration shows today; it is for people
+	// to click, nothing depends on it.
+	return move.Vendor{Tenant: tenant, Codec: onelogin.Codec{}, AdminURL: func(id idp.AppID) string {
+		return t.URL + "/apps/" + url.PathEscape(string(id)) + "/edit"
+	}}, nil
+}
+
+func newPingOne(t config.Tenant, clientSecret secret.Value, n *outbound.Network, log *slog.Logger) (move.Vendor, error) {
+	tld, own := strings.CutPrefix(t.URL, "https://api.pingone.")
+	o := pingone.Options{Network: n, Name: t.Name, APIURL: t.URL, AuthURL: t.PingOne.AuthURL,
+		Environment: t.PingOne.Environment, WorkerEnvironment: t.PingOne.WorkerEnvironment,
+		ClientID: t.ClientID, ClientSecret: clientSecret, Auth: pingone.Auth(t.PingOne.ClientAuth), Logger: log}
+	if own && o.AuthURL == "" {
+		o.TLD = tld
+	}
+	tenant, err := pingone.New(o)
+	if err != nil {
+		return move.Vendor{}, err
+	}
+	// The address of the console is for people to click, nothing depends on it.
+	return move.Vendor{Tenant: tenant, Codec: pingone.Codec{Proven: t.Proven()}, AdminURL: func(idp.AppID) string {
+		if !own {
+			return ""
+		}
+		return "https://console.pingone." + tld + "/?env=" + t.PingOne.Environment
 	}}, nil
 }
 
@@ -54,6 +98,7 @@ func oktaAdminURL(org string, id idp.AppID) string {
 // vendors builds every configured tenant.
 func vendors(c *config.Config, secrets config.Secrets, n *outbound.Network, log *slog.Logger) (move.Vendors, error) {
 	out := move.Vendors{}
+	standby := standbyRegions(c.Federations())
 	for _, t := range c.Tenants {
 		build, ok := makers()[t.Kind]
 		if !ok {
@@ -63,7 +108,38 @@ func vendors(c *config.Config, secrets config.Secrets, n *outbound.Network, log 
 		if err != nil {
 			return nil, fmt.Errorf("tenant %s: %w", t.Name, err)
 		}
+		v.Codec = foresighted{v.Codec, standby[t.Name]}
 		out[t.Name] = v
 	}
 	return out, nil
+}
+
+// standbyRegions returns where each app may be moved, by tenant and id.
+func standbyRegions(fs []federation.Federation) map[string]map[idp.AppID][]signin.Region {
+	out := map[string]map[idp.AppID][]signin.Region{}
+	for _, f := range fs {
+		for _, a := range f.Apps {
+			if out[a.Tenant] == nil {
+				out[a.Tenant] = map[idp.AppID][]signin.Region{}
+			}
+			out[a.Tenant][idp.AppID(a.ID)] = f.Regions
+		}
+	}
+	return out
+}
+
+// foresighted is a codec that also says, whenever an app is read, to which
+// Regions of its federation it could not be moved.
+type foresighted struct {
+	idp.Codec
+	regions map[idp.AppID][]signin.Region
+}
+
+// Describe implements idp.Codec.
+func (c foresighted) Describe(doc idp.Document) idp.App {
+	app := c.Codec.Describe(doc)
+	if app.Movable { // else it says already why it cannot be moved at all
+		app.Findings = append(app.Findings, idp.Obstacles(c.Codec, doc, c.regions[doc.ID])...)
+	}
+	return app
 }

@@ -2,6 +2,7 @@ package awsaccess
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go"
 
 	"github.com/samlfailover/samlfailover/finding"
 	"github.com/samlfailover/samlfailover/outbound"
@@ -195,6 +197,17 @@ func (p patient) GetAttemptToken(ctx context.Context) (func(error) error, error)
 		case <-time.After(tokenWait):
 		}
 	}
+}
+
+// RetryDelay gives up on an endpoint that cannot be reached after a few tries:
+// many are for throttling only. In an outage of IAM a scan then says so within
+// seconds.
+func (p patient) RetryDelay(attempt int, cause error) (time.Duration, error) {
+	var answered smithy.APIError
+	if attempt >= callAttempts && !errors.As(cause, &answered) {
+		return 0, cause
+	}
+	return p.AdaptiveMode.RetryDelay(attempt, cause)
 }
 
 // partitionOfARN returns the partition of an IAM role's ARN.

@@ -237,6 +237,25 @@ func TestSweepsWaitOutThrottling(t *testing.T) {
 	})
 }
 
+// An IAM that cannot be reached is not asked for as long as one that throttles.
+func TestSweepsGiveUpOnADeadEndpoint(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeAWS{broken: map[string]string{"iam.amazonaws.com": "0 gone"}}
+		client, err := access(t, settings(t, f)).IAM(t.Context(), awsaccess.RoleToAssume{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if _, err := client.ListRoles(t.Context(), &iam.ListRolesInput{}); err == nil {
+			t.Error("a dead endpoint answered")
+		}
+		if n := len(f.hosts()); n != 3 || time.Since(began) > 15*time.Second {
+			t.Errorf("asked %d times in %s, want 3 times within seconds", n, time.Since(began))
+		}
+	})
+}
+
 func TestAnonymous(t *testing.T) {
 	t.Parallel()
 	f := &fakeAWS{broken: map[string]string{"sts.eu-west-1.amazonaws.com": "500 InternalFailure"}}

@@ -136,6 +136,8 @@ func (c *checker) tenants() {
 	first := map[string]int{}
 	for i := range c.doc.Tenants {
 		t, path := &c.doc.Tenants[i], fmt.Sprintf("tenants[%d].url", i)
+		c.credential(t.Kind, fmt.Sprintf("tenants[%d]", i))
+		c.provenKinds(*t, fmt.Sprintf("tenants[%d].proven_kinds", i))
 		if t.URL == "" {
 			continue
 		}
@@ -148,11 +150,90 @@ func (c *checker) tenants() {
 			c.fail(path, "this is the host of Okta's admin console, which has no API", "drop the -admin from the host name")
 		}
 		t.URL = "https://" + host
+		if t.Kind == "pingone" {
+			c.pingone(t, host, fmt.Sprintf("tenants[%d]", i))
+			host += "/" + t.PingOne.Environment
+		}
 		if j, ok := first[host]; ok {
 			c.fail(path, fmt.Sprintf("the tenant at %s is configured already, as %q", t.URL, c.doc.Tenants[j].Name), "configure each tenant once")
 			continue
 		}
 		first[host] = i
+	}
+}
+
+// credential checks that a tenant has the keys of its kind's credential, and no
+// others.
+func (c *checker) credential(kind, section string) {
+	ways := map[string][][]string{"okta": {{"token"}, {"oauth"}}, "onelogin": {{"client_id", "client_secret"}}, "pingone": {{"client_id", "client_secret", "pingone"}}}[kind]
+	if ways == nil {
+		return // the decoder refused the kind
+	}
+	var takes []string
+	for _, way := range ways {
+		takes = append(takes, strings.Join(way, " and "))
+	}
+	for _, key := range []string{"token", "oauth", "client_id", "client_secret", "pingone"} {
+		if c.written(section, key) && !slices.ContainsFunc(ways, func(way []string) bool { return slices.Contains(way, key) }) {
+			c.fail(section+"."+key, fmt.Sprintf("a tenant of kind %s has no such key", kind), "remove it; this kind takes "+strings.Join(takes, ", or "))
+		}
+	}
+	begun := slices.DeleteFunc(slices.Clone(ways), func(way []string) bool {
+		return !slices.ContainsFunc(way, func(key string) bool { return c.written(section, key) })
+	})
+	switch {
+	case len(begun) > 1:
+		c.fail(section+"."+begun[1][0], "the tenant has two credentials", "keep one of "+strings.Join(takes, " and "))
+	case len(begun) == 0 && len(ways) > 1:
+		c.fail(section, "the tenant has no credential, and its API cannot be called without", "give it "+strings.Join(takes, ", or "))
+	default:
+		for _, key := range append(begun, ways...)[0] {
+			c.missing(section, key, "without it the tenant's API cannot be called")
+		}
+	}
+}
+
+// pingone checks the hosts of a PingOne tenant: one of PingOne's own, or both
+// given. The regions are those of PingOne's API reference.
+func (c *checker) pingone(t *Tenant, host, section string) {
+	region, own := strings.CutPrefix(host, "api.pingone.")
+	path := section + ".pingone.auth_url"
+	if t.PingOne.AuthURL != "" {
+		authHost, message, remedy := origin(t.PingOne.AuthURL)
+		if message != "" {
+			c.fail(path, message, remedy)
+			return
+		}
+		t.PingOne.AuthURL = "https://" + authHost
+		return
+	}
+	switch regions := []string{"com", "eu", "asia", "com.au", "ca", "sg"}; {
+	case !own && c.written(section+".pingone", "environment"):
+		c.fail(section+".url", "this is not PingOne's own API host, so the host of the token endpoint is not known", "write it as https://api.pingone.eu, or give pingone.auth_url as well")
+	case own && !slices.Contains(regions, region):
+		c.fail(section+".url", fmt.Sprintf("PingOne has no region at api.pingone.%s", region), "end it in one of "+strings.Join(regions, ", ")+", as the PingOne console's host does")
+	}
+}
+
+// written reports whether the file has a key, whatever its value.
+func (c *checker) written(section, key string) bool {
+	_, ok := c.at[section+"."+key]
+	return ok
+}
+
+// provenKinds refuses a kind that is another vendor's, or stands twice.
+func (c *checker) provenKinds(t Tenant, list string) {
+	seen := map[string]bool{}
+	for i, k := range t.ProvenKinds {
+		path := fmt.Sprintf("%s[%d].kind", list, i)
+		switch {
+		case k.Kind == "" || t.Kind == "":
+		case !strings.HasPrefix(k.Kind, t.Kind+":"):
+			c.fail(path, fmt.Sprintf("%q is no kind of app of a tenant of kind %s", k.Kind, t.Kind), "write the kind as the app list shows it")
+		case seen[k.Kind]:
+			c.fail(path, fmt.Sprintf("the kind %q is in the list already", k.Kind), "remove one of the two")
+		}
+		seen[k.Kind] = true
 	}
 }
 

@@ -113,11 +113,11 @@ func (d *decoder) enter(n *yaml.Node, path string) *yaml.Node {
 
 // value decodes n into v by the type of v.
 func (d *decoder) value(n *yaml.Node, path string, f field, v reflect.Value) {
+	if _, known := d.at[path]; !known {
+		d.at[path] = Pos{n.Line, n.Column} // also of a value that is refused: it is not missing
+	}
 	if n = d.enter(n, path); n == nil {
 		return
-	}
-	if _, known := d.at[path]; !known {
-		d.at[path] = Pos{n.Line, n.Column}
 	}
 	switch {
 	case n.Kind == yaml.ScalarNode && n.Tag == "!!null":

@@ -23,6 +23,12 @@ func patternOf(name string) (pattern, bool) {
 		return pattern{`^[A-Za-z0-9_+=,.@:/-]{2,1000}$`, "an external id: 2 to 1000 letters, digits and _+=,.@:/-"}, true
 	case "profile":
 		return pattern{`^[^\s\[\]\x00-\x1f\x7f]{1,100}$`, "the name of an AWS profile"}, true
+	case "kid":
+		return pattern{`^[!-~]{1,200}$`, "the id of a key: at most 200 letters, digits and signs without a space"}, true
+	case "uuid":
+		return pattern{`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`, "a UUID, such as 3b9fe2b2-9ba4-4dd6-9d4c-0f6d1c0f4a11"}, true
+	case "kind":
+		return pattern{`^[a-z0-9]+:[A-Za-z0-9_.:-]{1,100}$`, "a kind of app: the vendor, a colon and a word, such as okta:amazon_aws"}, true
 	}
 	return pattern{}, false
 }

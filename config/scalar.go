@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -108,4 +109,16 @@ func setDuration(n *yaml.Node, f field, v reflect.Value) (message, remedy string
 	}
 	v.SetInt(int64(x))
 	return "", ""
+}
+
+// Day is a day of the calendar, as 2026-11-21.
+type Day string
+
+// UnmarshalText accepts a day that there is.
+func (d *Day) UnmarshalText(b []byte) error {
+	if _, err := time.Parse(time.DateOnly, string(b)); err != nil {
+		return errors.New("this is not a day of the calendar; write it as 2026-11-21")
+	}
+	*d = Day(b)
+	return nil
 }

@@ -52,7 +52,7 @@ func (k *KeyID) UnmarshalText(b []byte) error {
 }
 
 // Secrets are the resolved references of a config. AWS.AccessKeyID is empty
-// when no keys are configured. Tokens are by tenant name.
+// when no keys are configured. Tokens are by tenant name: an API token or a client secret.
 type Secrets struct {
 	AWS    AWSKeys
 	Proxy  secret.Value // the proxy URL, zero when none is configured
@@ -94,7 +94,8 @@ func (c *Config) Resolve(r secret.Resolver) (Secrets, error) {
 	out.AWS.SecretAccessKey = get("aws.secret_access_key", string(c.AWS.SecretAccessKey))
 	out.AWS.SessionToken = get("aws.session_token", string(c.AWS.SessionToken))
 	for i, t := range c.Tenants {
-		out.Tokens[t.Name] = get(fmt.Sprintf("tenants[%d].token", i), string(t.Token))
+		key, ref := t.credential()
+		out.Tokens[t.Name] = get(fmt.Sprintf("tenants[%d].%s", i, key), string(ref))
 	}
 	if len(fail.Problems) > 0 {
 		return Secrets{}, fail
@@ -118,7 +119,8 @@ func (c *Config) references() map[string]string {
 	add("aws.secret_access_key", string(c.AWS.SecretAccessKey))
 	add("aws.session_token", string(c.AWS.SessionToken))
 	for i, t := range c.Tenants {
-		add(fmt.Sprintf("tenants[%d].token", i), string(t.Token))
+		key, ref := t.credential()
+		add(fmt.Sprintf("tenants[%d].%s", i, key), string(ref))
 	}
 	return out
 }

@@ -92,12 +92,64 @@ type AWS struct {
 }
 
 // Tenant is one tenant of an identity provider. URL is its origin, without a
-// trailing slash. Token is a reference: Resolve turns it into the secret.
+// trailing slash. Token and ClientSecret are references, and which of them is
+// there depends on the kind: Resolve turns it into the secret.
 type Tenant struct {
-	Name  string `yaml:"name" required:"true" pattern:"name" doc:"Your word for the tenant; apps refer to it."`
-	Kind  string `yaml:"kind" required:"true" enum:"okta" doc:"The vendor."`
-	URL   string `yaml:"url" required:"true" doc:"The tenant's https origin, such as https://example.okta.com: no path, no -admin host."`
-	Token Ref    `yaml:"token" required:"true" doc:"Reference to the API token."`
+	Name         string  `yaml:"name" required:"true" pattern:"name" doc:"Your word for the tenant; apps refer to it."`
+	Kind         string  `yaml:"kind" required:"true" enum:"okta,onelogin,pingone" doc:"The vendor. pingone is the PingOne platform, not PingOne for Enterprise."`
+	URL          string  `yaml:"url" required:"true" doc:"The tenant's https origin, such as https://example.okta.com or https://example.onelogin.com: no path, no -admin host. PingOne: the API of its region, such as https://api.pingone.eu."`
+	Token        Ref     `yaml:"token" doc:"Okta: reference to the API token. Instead of oauth."`
+	OAuth        OAuth   `yaml:"oauth" doc:"Okta: the service app to call the API as. Instead of token."`
+	ClientID     string  `yaml:"client_id" pattern:"id" digits:"true" doc:"OneLogin: the id of the API credential. PingOne: the client id of the worker app."`
+	ClientSecret Ref     `yaml:"client_secret" doc:"OneLogin and PingOne: reference to the secret that belongs to client_id."`
+	PingOne      PingOne `yaml:"pingone" doc:"PingOne: the environment, and how the worker app proves itself."`
+
+	ProvenKinds []ProvenKind `yaml:"proven_kinds" max:"20" doc:"Kinds of app that a person has moved and moved back in this tenant. A kind of which it is not known what a write does to it is not written without."`
+}
+
+// OAuth is the credential of an Okta service app. PrivateKey is a reference:
+// Resolve turns it into the secret.
+type OAuth struct {
+	ClientID   string `yaml:"client_id" required:"true" pattern:"id" doc:"The service app's client id."`
+	PrivateKey Ref    `yaml:"private_key" required:"true" doc:"Reference to its private key: PEM, a JSON Web Key, or a JSON Web Key Set, which during a rotation holds both keys."`
+	KeyID      string `yaml:"key_id" pattern:"kid" doc:"The key's id in Okta. A key in PEM needs it; of a set it names the key to try first."`
+	DPoP       bool   `yaml:"dpop" default:"false" doc:"The service app requires proof of possession (DPoP)."`
+}
+
+// PingOne is what only a PingOne tenant has. AuthURL is an origin without a
+// trailing slash, empty where the tenant's URL decides it.
+type PingOne struct {
+	Environment       string `yaml:"environment" required:"true" pattern:"uuid" doc:"The id of the environment that holds the AWS apps. An environment is one tenant."`
+	WorkerEnvironment string `yaml:"worker_environment" pattern:"uuid" doc:"The id of the environment that the worker app lives in. Absent: the same."`
+	ClientAuth        string `yaml:"client_auth" default:"basic" enum:"basic,post" doc:"The worker app's token endpoint authentication method: client secret basic or client secret post."`
+	AuthURL           string `yaml:"auth_url" doc:"The https origin of the token endpoint. Absent: https://auth.pingone.eu beside https://api.pingone.eu, and so on."`
+}
+
+// ProvenKind says who found out, and when, that a kind of app survives a write.
+type ProvenKind struct {
+	Kind string `yaml:"kind" required:"true" pattern:"kind" doc:"The kind as the app list shows it, such as okta:amazon_aws."`
+	By   string `yaml:"by" required:"true" pattern:"label" doc:"Who tried it."`
+	On   Day    `yaml:"on" required:"true" doc:"The day on which it was tried, as 2026-11-21."`
+}
+
+// Proven returns the kinds of app that were proven in the tenant.
+func (t Tenant) Proven() []string {
+	var out []string
+	for _, k := range t.ProvenKinds {
+		out = append(out, k.Kind)
+	}
+	return out
+}
+
+// credential returns the secret of the tenant's kind, by key.
+func (t Tenant) credential() (key string, ref Ref) {
+	if t.ClientSecret != "" {
+		return "client_secret", t.ClientSecret
+	}
+	if t.OAuth.PrivateKey != "" {
+		return "oauth.private_key", t.OAuth.PrivateKey
+	}
+	return "token", t.Token
 }
 
 // Health is how probes run.

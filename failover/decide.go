@@ -123,7 +123,7 @@ func badRequest(r Request) string {
 	known := Standard().Names()
 	for _, o := range r.Overrides {
 		switch {
-		case slices.Contains([]string{AllowedRegions, MoveOpen, BadRequest, NothingToMove, JournalUnread}, o):
+		case slices.Contains([]string{AllowedRegions, MoveOpen, BadRequest, NothingToMove, JournalUnread, CannotStart}, o):
 			return o + " cannot be overridden by anyone"
 		case !slices.Contains(known, o):
 			return fmt.Sprintf("there is no rule %q to override (rules: %s)", o, strings.Join(known, ", "))

@@ -31,8 +31,9 @@ asks for; the operator may put it aside by name (` + "`--override RULE`" + `), a
 	}
 	fmt.Fprintf(&b, `
 Nobody can put these aside: `+"`%s`"+` (the request itself cannot be carried out), `+"`%s`"+` (the Region is not one of the
-federation's), `+"`%s`"+` (one move at a time), `+"`%s`"+` (no app would change), `+"`%s`"+` (nobody knows which moves are open).
-`, BadRequest, AllowedRegions, MoveOpen, NothingToMove, JournalUnread)
+federation's), `+"`%s`"+` (one move at a time), `+"`%s`"+` (no app would change), `+"`%s`"+` (nobody knows which moves are open),
+`+"`%s`"+` (the last try to start a move failed, such as for want of an audit record).
+`, BadRequest, AllowedRegions, MoveOpen, NothingToMove, JournalUnread, CannotStart)
 	return b.Bytes()
 }
 

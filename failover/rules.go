@@ -30,6 +30,7 @@ const (
 	AllowedRegions = "allowed-regions" // the Region is not one of the federation's
 	MoveOpen       = "open-move"       // one move at a time
 	NothingToMove  = "nothing-to-move" // no app would change
+	CannotStart    = "cannot-start"    // the last try to start the move failed, the next one comes soon
 	JournalUnread  = "journal-unread"  // open and past moves cannot be read
 )
 

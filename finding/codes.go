@@ -23,12 +23,16 @@ const (
 	NotVisible         Code = "write-not-visible"
 	NotSAML            Code = "not-saml"
 	UnsupportedKind    Code = "unsupported-app-kind"
+	UnprovenKind       Code = "unproven-kind"
 	ACSDisagrees       Code = "acs-disagrees"
+	ACSValidator       Code = "acs-validator"
+	RecipientEmpty     Code = "recipient-empty"
 	AppNotFound        Code = "app-not-found"
 	AppInactive        Code = "app-inactive"
 	OtherPartition     Code = "other-partition"
 	AudienceIsEndpoint Code = "audience-is-endpoint"
 	LaterEdit          Code = "later-edit-kept"
+	SigningKeyUnknown  Code = "signing-key-unknown"
 	IdPAuth            Code = "idp-auth"
 	IdPPermission      Code = "idp-permission"
 	IdPFeature         Code = "idp-feature"
@@ -79,12 +83,16 @@ var list = []Registered{
 	{NotVisible, Page, "The IdP accepted a write that does not show up when it is read back."},
 	{NotSAML, Warn, "The app does not sign in with SAML 2.0."},
 	{UnsupportedKind, Warn, "This kind of app cannot be moved."},
+	{UnprovenKind, Warn, "What a write does to all of this kind of app is not documented; it is not written until a person has tried it."},
 	{ACSDisagrees, Warn, "The ACS-bearing fields of an app name different Regions."},
+	{ACSValidator, Warn, "An IdP's own check of endpoints would refuse one that the app needs, or cannot be judged."},
+	{RecipientEmpty, Info, "An app names no recipient; the IdP decides what the assertion says."},
 	{AppNotFound, Page, "The IdP does not know an app that the config names."},
 	{AppInactive, Warn, "An app is switched off in the IdP; nobody can sign in through it."},
 	{OtherPartition, Warn, "The target Region belongs to another AWS partition than the app."},
 	{AudienceIsEndpoint, Info, "An app's audience is a sign-in endpoint; it is left as it is."},
 	{LaterEdit, Warn, "An undo kept a value that somebody changed after the move."},
+	{SigningKeyUnknown, Warn, "An app does not say which key signs its assertions, and a write could change it; it is not written."},
 	{IdPAuth, Page, "The IdP refuses our credential."},
 	{IdPPermission, Page, "Our credential lacks a permission in the IdP."},
 	{IdPFeature, Page, "The IdP tenant lacks a feature that the call needs."},

@@ -89,6 +89,10 @@ type Observation struct {
 	Since   time.Time     `json:"since"` // when State began
 	At      time.Time     `json:"at"`    // time of the newest sample
 	Reason  string        `json:"reason,omitempty"`
+	// Failing holds when the failures of the newest run began, oldest first, of
+	// the kind with the most of them; only the last sixteen are kept, and none
+	// once the kind is healthy.
+	Failing []time.Time `json:"failing,omitempty"`
 	// Last is the newest result of each kind.
 	Last []Result `json:"last,omitempty"`
 }

@@ -87,21 +87,28 @@ func Votes(all []Observation, maxAge time.Duration, now time.Time) []Vote {
 func witnessed(o Observation, all []Observation, maxAge time.Duration, now time.Time) bool {
 	return slices.ContainsFunc(all, func(other Observation) bool {
 		return other.Region != o.Region && other.State == Healthy && slices.ContainsFunc(other.Last, func(r Result) bool {
-			return r.Outcome == OK && now.Sub(ended(r)) <= maxAge && bearsWitness(o, other, ended(r))
+			return r.Outcome == OK && now.Sub(ended(r)) <= maxAge && bearsWitness(o, other, ended(r), maxAge)
 		})
 	})
 }
 
-// bearsWitness: the other Region was healthy before o was confirmed, still is,
-// and answered afterwards; or it became healthy later, o failed again since,
-// and the other answered after that. When our own network comes back, one
-// Region is healthy before the next, and neither holds.
-func bearsWitness(o, other Observation, answered time.Time) bool {
-	if !other.Since.After(o.Since) && !answered.Before(o.Since) {
+// bearsWitness: the other Region was healthy before o began to fail, still is,
+// and answered after o was confirmed; or it became healthy later, o has failed
+// in a row since, for so long that the other was probed too, and the other
+// answered after that. When our own network comes back, one Region is healthy
+// before the next, a probe that began in the fault fails after it, and a last
+// short fault may hit the Region that is still rising: neither holds then.
+func bearsWitness(o, other Observation, answered time.Time, maxAge time.Duration) bool {
+	began := o.Since
+	if len(o.Failing) > 0 && o.Failing[0].Before(began) {
+		began = o.Failing[0]
+	}
+	if !other.Since.After(began) && !answered.Before(o.Since) {
 		return true
 	}
-	return slices.ContainsFunc(o.Last, func(r Result) bool {
-		return r.Outcome == Failed && !r.Start.Before(other.Since) && !answered.Before(ended(r))
+	since := slices.IndexFunc(o.Failing, func(t time.Time) bool { return !t.Before(other.Since) })
+	return since >= 0 && slices.ContainsFunc(o.Last, func(r Result) bool {
+		return r.Outcome == Failed && r.Start.Sub(o.Failing[since]) >= maxAge/2 && !answered.Before(ended(r))
 	})
 }
 

@@ -68,20 +68,27 @@ func TestOwnNetwork(t *testing.T) {
 	later := observed("v", oregon, health.Healthy, time.Second)
 	later.Since = now.Add(-30 * time.Second)
 	cases := []struct {
-		name  string
-		other []health.Observation
-		want  string
+		name    string
+		other   []health.Observation
+		want    string
+		failing time.Time
 	}{
-		{"another Region answers", []health.Observation{observed("v", oregon, health.Healthy, time.Second)}, ""},
-		{"no other Region is probed", nil, health.AbstainOwnNetwork},
-		{"the other fails too", []health.Observation{observed("v", oregon, health.Unhealthy, time.Second)}, health.AbstainOwnNetwork},
-		{"the other is suspect", []health.Observation{observed("v", oregon, health.Suspect, time.Second)}, health.AbstainOwnNetwork},
-		{"the other answered only before the outage was confirmed", []health.Observation{beforeConfirmed}, health.AbstainOwnNetwork},
-		{"the other became healthy later, and this one failed again before it answered", []health.Observation{later}, ""},
-		{"one of two others answers", []health.Observation{observed("v", oregon, health.Unhealthy, 0), observed("v", signin.MustRegion("eu-west-1"), health.Healthy, 0)}, ""},
+		{"another Region answers", []health.Observation{observed("v", oregon, health.Healthy, time.Second)}, "", time.Time{}},
+		{"no other Region is probed", nil, health.AbstainOwnNetwork, time.Time{}},
+		{"the other fails too", []health.Observation{observed("v", oregon, health.Unhealthy, time.Second)}, health.AbstainOwnNetwork, time.Time{}},
+		{"the other is suspect", []health.Observation{observed("v", oregon, health.Suspect, time.Second)}, health.AbstainOwnNetwork, time.Time{}},
+		{"the other answered only before the outage was confirmed", []health.Observation{beforeConfirmed}, health.AbstainOwnNetwork, time.Time{}},
+		{"the other became healthy later, and this one failed only once again before it answered", []health.Observation{later}, health.AbstainOwnNetwork, now.Add(-31 * time.Second)},
+		{"the other became healthy later, and this one failed for long enough again before it answered", []health.Observation{later}, "", now.Add(-25 * time.Second)},
+		{"the other became healthy while this one failed already", []health.Observation{observed("v", oregon, health.Healthy, time.Second)}, health.AbstainOwnNetwork, now.Add(-70 * time.Second)},
+		{"one of two others answers", []health.Observation{observed("v", oregon, health.Unhealthy, 0), observed("v", signin.MustRegion("eu-west-1"), health.Healthy, 0)}, "", time.Time{}},
 	}
 	for _, c := range cases {
-		all := append([]health.Observation{observed("v", virginia, health.Unhealthy, time.Second)}, c.other...)
+		sick := observed("v", virginia, health.Unhealthy, time.Second)
+		if !c.failing.IsZero() {
+			sick.Failing = []time.Time{c.failing, sick.Last[0].Start}
+		}
+		all := append([]health.Observation{sick}, c.other...)
 		if got := health.Votes(all, maxAge, now)[0].Abstain; got != c.want {
 			t.Errorf("%s: us-east-1 abstains %q, want %q", c.name, got, c.want)
 		}

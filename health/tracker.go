@@ -65,13 +65,17 @@ type Tracker struct {
 	newest  time.Time
 }
 
+// failuresKept is how many failures in a row are remembered one by one.
+const failuresKept = 16
+
 type kindState struct {
 	kind      Kind
 	state     State
 	fails     int
 	oks       int
-	last      Result // newest sample that was not discarded
-	seen      bool   // last is set
+	failed    []time.Time // starts of the newest failures in a row
+	last      Result      // newest sample that was not discarded
+	seen      bool        // last is set
 	scheduled time.Time
 }
 
@@ -113,10 +117,15 @@ func (k *kindState) add(r Result, rules Rules) {
 	case OK:
 		k.oks, k.fails = k.oks+1, 0
 		if k.state != Unhealthy || k.oks >= rules.Rise {
-			k.state = Healthy
+			k.state, k.failed = Healthy, nil
 		}
 	case Failed:
+		if k.oks > 0 {
+			k.failed = nil // a new run begins
+		}
 		k.fails, k.oks = k.fails+1, 0
+		k.failed = append(k.failed, r.Start)
+		k.failed = slices.Clone(k.failed[max(0, len(k.failed)-failuresKept):])
 		switch {
 		case k.fails >= rules.Fall:
 			k.state = Unhealthy
@@ -161,6 +170,9 @@ func (t *Tracker) Observation() Observation {
 	for _, k := range t.kinds {
 		if k.seen {
 			o.Last = append(o.Last, k.last)
+		}
+		if len(k.failed) > len(o.Failing) {
+			o.Failing = k.failed
 		}
 	}
 	o.Reason = t.reason()

@@ -26,8 +26,13 @@ type node struct {
 	kind       byte // one of { [ " 0 t f n
 	start, end int
 	members    []member
+	index      map[string]int // of members by key; nil in an object with few
 	items      []*node
 }
+
+// fewMembers is up to where walking an object's members beats an index. Above
+// it an object of 8 MiB would take hours to compare.
+const fewMembers = 16
 
 // member is one entry of an object; start is where its key's quote stands.
 type member struct {
@@ -120,6 +125,12 @@ func (n *node) child(token string) *node {
 
 // member returns the index of a key, or -1.
 func (n *node) member(key string) int {
+	if n.index != nil {
+		if i, ok := n.index[key]; ok {
+			return i
+		}
+		return -1
+	}
 	return slices.IndexFunc(n.members, func(m member) bool { return m.key == key })
 }
 
@@ -202,7 +213,7 @@ func (p *parser) value(depth int) (*node, error) {
 }
 
 func (p *parser) object(n *node, depth int) error {
-	seen := map[string]bool{}
+	seen := map[string]int{}
 	for p.space(); p.text[p.pos] != '}'; p.space() {
 		if p.text[p.pos] == ',' {
 			p.pos++
@@ -211,11 +222,11 @@ func (p *parser) object(n *node, depth int) error {
 		start := p.pos
 		p.skipString()
 		key := unquote(p.text[start:p.pos])
-		if seen[key] {
+		if _, twice := seen[key]; twice {
 			return finding.Finding{Code: finding.IdPAnswer, What: fmt.Sprintf("the JSON names the key %q twice in one object", clip(key)),
 				Why: "which of the two counts depends on the reader", Remedy: "look at the app in the IdP's console; nothing was changed"}
 		}
-		seen[key] = true
+		seen[key] = len(n.members)
 		p.space()
 		p.pos++ // the colon
 		v, err := p.value(depth)
@@ -223,6 +234,9 @@ func (p *parser) object(n *node, depth int) error {
 			return err
 		}
 		n.members = append(n.members, member{key, start, v})
+	}
+	if len(n.members) > fewMembers {
+		n.index = seen
 	}
 	return nil
 }

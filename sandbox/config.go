@@ -15,7 +15,7 @@ func (w *World) config() string {
 	line(header + "It steers the simulated world and nothing else.")
 	line("network:\n  proxy: %s\n  ca_file: %s", w.ProxyURL(), caFile)
 	line("aws:\n  region: us-west-2\n  access_key_id: %s\n  secret_access_key: file:%s/aws-secret-key", w.demo.Controller.AccessKeyID, secretsDir)
-	line("tenants:\n  - name: %s\n    kind: okta\n    url: https://%s\n    token: file:%s/okta-token", w.demo.Tenant, w.demo.OktaHost, secretsDir)
+	line("tenants:\n  - name: %s\n    kind: okta\n    url: https://%s\n    token: file:%s/okta-token\n    proven_kinds: [{kind: okta:amazon_aws, by: sandbox, on: 2026-11-01}]", w.demo.Tenant, w.demo.OktaHost, secretsDir)
 	line("federations:\n  - name: %s\n    mode: auto\n    accept_fewer_vantages: true # one vantage: fine for a demo, not for production", seed.Federation)
 	line("    regions: [%s]", strings.Join(w.regionCodes(), ", "))
 	line("    apps:")

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -63,11 +65,17 @@ begins by naming it. Look at the broken file first: samlfailover audit verify.`,
 			if err != nil {
 				return err
 			}
-			if _, err := app.VerifyAudit(path); err == nil {
+			switch _, err := app.VerifyAudit(path); {
+			case err == nil:
 				return fmt.Errorf("%s is whole; there is nothing to set aside", path)
+			case errors.Is(err, fs.ErrNotExist):
+				return fmt.Errorf("there is no audit record at %s; there is nothing to set aside", path)
 			}
 			if err := app.SetAuditAside(path, osUser()); err != nil {
 				return err
+			}
+			if p.json() {
+				return p.printJSON(map[string]string{"set_aside": path})
 			}
 			p.line("The broken record was kept beside %s, and a new one has begun.", escape.Terminal(path))
 			return nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -65,7 +66,11 @@ func (p *program) showPlanned(d control.Decision) error {
 	}
 	if !control.MoveHolds(d) {
 		p.line("Nothing holds this move. Carry it out with:")
-		p.line("  samlfailover move --federation %s --to %s --reason \"...\"", escape.Terminal(d.Federation), d.Plan.To)
+		overrides := ""
+		for _, rule := range d.Plan.Overrides {
+			overrides += " --override " + escape.Terminal(rule)
+		}
+		p.line("  samlfailover move --federation %s --to %s%s --reason \"...\"", escape.Terminal(d.Federation), d.Plan.To, overrides)
 	} else {
 		p.showHeld(d)
 	}
@@ -139,11 +144,15 @@ at the end {"type":"result","decision":..,"result":..}.`,
 // showEvent prints one step of a move as it happens.
 func (p *program) showEvent(e control.MoveEvent) {
 	if p.json() {
-		_ = p.printJSON(map[string]any{"type": "event", "event": e}) // a broken pipe ends the command by itself; the move goes on
+		line := struct {
+			Type  string            `json:"type"`
+			Event control.MoveEvent `json:"event"`
+		}{"event", e}
+		_ = p.printJSON(line) // a broken pipe ends the command by itself; the move goes on
 		return
 	}
 	who := ""
-	if e.App != "" {
+	if e.App != "" && !strings.HasPrefix(e.Text, e.App) {
 		who = escape.Terminal(e.App) + ": "
 	}
 	p.line("%s  %s%s", e.Time.Local().Format(time.TimeOnly), who, escape.Terminal(e.Text))
@@ -168,7 +177,7 @@ func (p *program) showMoved(a control.MoveAnswer) error {
 	}
 	res := a.Result
 	p.line("")
-	p.line("%d of %d apps moved to %s: %s, proof %s", res.Moved(), len(res.Apps), res.To, res.Status, res.Proof)
+	p.line("%d of %d apps moved to %s: %s, proof %s", res.Moved(), meantToMove(a), res.To, res.Status, res.Proof)
 	if res.Why != "" {
 		p.line("  %s", escape.Terminal(res.Why))
 	}
@@ -183,6 +192,21 @@ func (p *program) showMoved(a control.MoveAnswer) error {
 		}
 	}
 	return quietly(movedCode(a))
+}
+
+// meantToMove counts the apps of a move: those with a step, and those that
+// should have one but must not be written.
+func meantToMove(a control.MoveAnswer) int {
+	n := len(a.Result.Apps)
+	if a.Decision.Plan == nil {
+		return n
+	}
+	for _, left := range a.Decision.Plan.Left {
+		if left.Blocking {
+			n++
+		}
+	}
+	return n
 }
 
 func movedCode(a control.MoveAnswer) int {

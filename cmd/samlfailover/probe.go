@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -235,4 +236,10 @@ func probeSummary(total, bad int, results []app.ProbeResult) string {
 }
 
 // escapeLines makes each line of a text safe.
-func escapeLines(text string) string { return multiline(fmt.Errorf("%s", text)) }
+func escapeLines(text string) string {
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	for i, l := range lines {
+		lines[i] = escape.Terminal(l)
+	}
+	return strings.Join(lines, "\n")
+}

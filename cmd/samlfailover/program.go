@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/samlfailover/samlfailover/config"
 	"github.com/samlfailover/samlfailover/escape"
 )
 
@@ -94,11 +95,31 @@ func run(ctx context.Context, p *program) int {
 	return c.code
 }
 
-// multiline shows an error that consists of several lines as lines, each safe.
+// maxProblems bounds how many problems of one config are shown.
+const maxProblems = 50
+
+// multiline shows an error: every problem of a config and every one of several
+// joined errors on a line of its own. No line comes from outside text.
 func multiline(err error) string {
-	lines := strings.Split(strings.TrimRight(err.Error(), "\n"), "\n")
-	for i, l := range lines {
-		lines[i] = escape.Terminal(l)
+	var lines []string
+	switch e := err.(type) { //nolint:errorlint // what is wrapped is one sentence with its wrapping
+	case *config.Error:
+		for i, p := range e.Problems {
+			if i == maxProblems {
+				lines = append(lines, fmt.Sprintf("and %d more problems", len(e.Problems)-maxProblems))
+				break
+			}
+			lines = append(lines, escape.Terminal(p.String()))
+		}
+	case interface{ Unwrap() []error }:
+		if joined := errors.Join(e.Unwrap()...); joined == nil || joined.Error() != err.Error() {
+			return escape.Terminal(err.Error()) // several causes in one sentence
+		}
+		for _, one := range e.Unwrap() {
+			lines = append(lines, multiline(one))
+		}
+	default:
+		return escape.Terminal(err.Error())
 	}
 	return strings.Join(lines, "\n")
 }

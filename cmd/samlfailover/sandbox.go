@@ -51,7 +51,7 @@ func runSandbox(ctx context.Context, p *program, dir, listen string) error {
 		return err
 	}
 	if dir == "" {
-		if dir, err = os.MkdirTemp("", "samlfailover-sandbox-"); err != nil {
+		if dir, err = os.MkdirTemp(p.Env["TMPDIR"], "samlfailover-sandbox-"); err != nil {
 			return fmt.Errorf("make a folder for the sandbox: %w", err)
 		}
 	}
@@ -191,8 +191,12 @@ the running sandbox, oldest first. With --output json there is one object per en
 						}
 						continue
 					}
+					status := "" // a connection that needs no answer has none
+					if e.Status != 0 {
+						status = fmt.Sprint(e.Status)
+					}
 					rows = append(rows, []string{fmt.Sprint(e.Seq), e.Time.Format("15:04:05.000"), string(e.Kind), escape.Terminal(e.Host),
-						escape.Terminal(strings.TrimSpace(e.Method + " " + e.Path)), fmt.Sprint(e.Status), escape.Terminal(e.Note)})
+						escape.Terminal(strings.TrimSpace(e.Method + " " + e.Path)), dash(status), escape.Terminal(e.Note)})
 				}
 				if !p.json() {
 					p.table(rows)

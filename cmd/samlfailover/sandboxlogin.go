@@ -49,7 +49,7 @@ type loginLine struct {
 func (p *program) showLogin(res login.Result) error {
 	l := loginLine{Result: res}
 	if len(res.Assertion) > 0 {
-		path, err := writeAssertion(res.Assertion)
+		path, err := writeAssertion(p.Env["TMPDIR"], res.Assertion)
 		if err != nil {
 			return err
 		}
@@ -78,9 +78,10 @@ func (p *program) showLogin(res login.Result) error {
 	return nil
 }
 
-// writeAssertion keeps the SAML response for the owner alone.
-func writeAssertion(xml []byte) (string, error) {
-	f, err := os.CreateTemp("", "samlfailover-assertion-*.xml") // mode 0600
+// writeAssertion keeps the SAML response for the owner alone, in dir; "" is the
+// system's temporary folder.
+func writeAssertion(dir string, xml []byte) (string, error) {
+	f, err := os.CreateTemp(dir, "samlfailover-assertion-*.xml") // mode 0600
 	if err != nil {
 		return "", fmt.Errorf("write the SAML response: %w", err)
 	}

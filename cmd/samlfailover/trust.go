@@ -218,6 +218,9 @@ func (p *program) confirm(plan control.TrustPlan) error {
 
 func (p *program) apply(ctx context.Context, run *app.TrustRun, plan control.TrustPlan, maxRoles int) error {
 	report, snap, err := run.Apply(ctx, plan, maxRoles)
+	if err != nil && len(report.Outcomes) == 0 {
+		return err // refused as a whole: there is nothing to report on
+	}
 	if p.json() {
 		if jerr := p.printJSON(report); jerr != nil {
 			return errors.Join(err, jerr)

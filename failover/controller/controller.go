@@ -71,7 +71,7 @@ type Config struct {
 	// Keep gets the apps after each round of reads, to keep them on disk.
 	Keep        func([]failover.AppState)
 	ReadEvery   time.Duration // default 5 min (spec 2.4)
-	ReadTimeout time.Duration // one round of reads; default 5 s
+	ReadTimeout time.Duration // patience with a silent tenant in a round of reads; default 5 s
 	DecideEvery time.Duration // default 5 s: time alone can change a decision
 	Events      func(Event)
 	Log         *slog.Logger
@@ -137,6 +137,9 @@ type Controller struct {
 	lastRead time.Time
 	lastKey  string
 	paged    map[string]bool
+	// After a move that could not be started: why, and when to try again.
+	startError error
+	notBefore  time.Time
 }
 
 // job is work that must not overlap with a move.

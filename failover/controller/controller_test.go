@@ -238,3 +238,24 @@ func TestStopped(t *testing.T) {
 		}
 	})
 }
+
+// A move that cannot be started, such as for want of an audit record, is tried
+// again at a pace, and the status says what is the matter.
+func TestMoveThatCannotStartIsPaced(t *testing.T) {
+	story(t, federation.Auto, func(w *world) { w.refuse = errors.New("no space left on device") }, func(t *testing.T, w *world, c *Controller) {
+		w.set(east, health.Unhealthy, false)
+		for range 600 { // news ten times a second for a minute
+			elapse(100 * time.Millisecond)
+			c.Kick()
+		}
+		wantDecision(t, c, failover.Hold, failover.CannotStart)
+		if w.runs < 5 || w.runs > 8 {
+			t.Errorf("tried %d times in a minute, want about six", w.runs)
+		}
+		w.mu.Lock()
+		w.refuse = nil
+		w.mu.Unlock()
+		elapse(15 * time.Second)
+		wantDecision(t, c, failover.Hold, failover.ActiveHealthy)
+	})
+}

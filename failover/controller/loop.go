@@ -35,14 +35,37 @@ func (c *Controller) evaluate(ctx context.Context) {
 		s.Now, s.Apps = time.Now(), c.states()
 		d = c.cfg.Rules.Decide(s)
 	}
+	if d.Outcome == failover.Move && s.Now.Before(c.notBefore) {
+		c.publish(ctx, s, c.cannotStart(s.Now))
+		return
+	}
 	c.publish(ctx, s, d)
 	if d.Outcome != failover.Move || ctx.Err() != nil {
 		return
 	}
-	if _, err := c.carryOut(ctx, *d.Plan, failover.Request{}); err != nil {
+	if _, err := c.carryOut(ctx, *d.Plan, failover.Request{}); err != nil && ctx.Err() == nil {
 		c.cfg.Log.Error("a move did not run to its end", "federation", c.cfg.Federation.Name, "error", err)
+		c.startError, c.notBefore = err, time.Now().Add(startPause)
+		c.publish(ctx, s, c.cannotStart(time.Now()))
+		return
 	}
 	c.Kick()
+}
+
+// startPause is how long the loop waits after a move that could not be started,
+// before it tries again: news from the probes would else make it try at once.
+const startPause = 10 * time.Second
+
+// cannotStart says why nothing moves although the rules say so.
+func (c *Controller) cannotStart(now time.Time) failover.Decision {
+	f, ok := finding.From(c.startError)
+	if !ok {
+		f = finding.Finding{Code: finding.MoveHeld, Subject: "federation " + c.cfg.Federation.Name, What: "a move could not be started", Why: c.startError.Error(),
+			Remedy: "mend the cause; the controller tries again by itself"}
+	}
+	return failover.Decision{At: now, Federation: c.cfg.Federation.Name, Outcome: failover.Hold, Rule: failover.CannotStart,
+		Why: "the move could not be started: " + c.startError.Error(), WouldChange: "the cause mended; the next try comes within " + startPause.String(),
+		Findings: []finding.Finding{f}}
 }
 
 // blind says that nothing can be decided without the journal: its open and past

@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/samlfailover/samlfailover/failover"
+	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/finding"
+	"github.com/samlfailover/samlfailover/idp"
 )
 
 // situation collects everything a decision rests on. It asks nobody outside:
@@ -70,35 +73,68 @@ func (c *Controller) appStates() []failover.AppState {
 	return out
 }
 
+// perApp is how much longer a round of reads may take for each app of a tenant:
+// an adapter paces its calls at ten per second.
+const perApp = 100 * time.Millisecond
+
 // readApps reads every app once, all at the same time; tenants pace themselves.
 // A read that fails or takes too long leaves the last good one standing.
 func (c *Controller) readApps(ctx context.Context) {
-	rctx, cancel := context.WithTimeout(ctx, c.cfg.ReadTimeout)
-	defer cancel()
-	var wg sync.WaitGroup
+	byTenant := map[string][]federation.AppRef{}
 	for _, ref := range c.cfg.Federation.Apps {
-		wg.Go(func() {
-			app, at, err := c.cfg.Apps.Read(rctx, ref)
-			if ctx.Err() != nil {
-				return
-			}
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			st := c.apps[ref.String()]
-			st.Ref, st.Error = ref, nil
-			if err == nil {
-				st.App, st.ReadAt = app, at
-			} else {
-				st.Error = readFinding(ref.Name, err)
-			}
-			c.apps[ref.String()] = st
-		})
+		byTenant[ref.Tenant] = append(byTenant[ref.Tenant], ref)
+	}
+	var wg sync.WaitGroup
+	for _, apps := range byTenant {
+		wg.Go(func() { c.readTenant(ctx, apps) })
 	}
 	wg.Wait()
 	c.lastRead = time.Now()
 	if c.cfg.Keep != nil && ctx.Err() == nil {
 		c.cfg.Keep(c.states())
 	}
+}
+
+// readTenant reads the apps of one tenant. A tenant with many apps gets the time
+// that its pace needs, one that gives no answer at all only ReadTimeout.
+func (c *Controller) readTenant(ctx context.Context, apps []federation.AppRef) {
+	rctx, cancel := context.WithTimeout(ctx, c.cfg.ReadTimeout+time.Duration(len(apps))*perApp)
+	defer cancel()
+	var answered atomic.Bool
+	silent := time.AfterFunc(c.cfg.ReadTimeout, func() {
+		if !answered.Load() {
+			cancel()
+		}
+	})
+	defer silent.Stop()
+	var wg sync.WaitGroup
+	for _, ref := range apps {
+		wg.Go(func() {
+			app, at, err := c.cfg.Apps.Read(rctx, ref)
+			if ctx.Err() != nil {
+				return
+			}
+			if err == nil {
+				answered.Store(true)
+			}
+			c.keepRead(ref, app, at, err)
+		})
+	}
+	wg.Wait()
+}
+
+// keepRead takes in what one read brought.
+func (c *Controller) keepRead(ref federation.AppRef, app idp.App, at time.Time, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	st := c.apps[ref.String()]
+	st.Ref, st.Error = ref, nil
+	if err == nil {
+		st.App, st.ReadAt = app, at
+	} else {
+		st.Error = readFinding(ref.Name, err)
+	}
+	c.apps[ref.String()] = st
 }
 
 func readFinding(app string, err error) *finding.Finding {

@@ -26,6 +26,7 @@ var (
 
 // world plays everything around the loop.
 type world struct {
+	refuse   error // the mover cannot start
 	mu       sync.Mutex
 	at       map[string]signin.Region // where each app is
 	reads    int
@@ -119,6 +120,15 @@ func (w *world) Past(context.Context, string) ([]move.Record, error) {
 func (w *world) Run(ctx context.Context, p failover.Plan, req failover.Request) (failover.Result, error) {
 	if err := p.Check(); err != nil {
 		return failover.Result{}, err
+	}
+	w.mu.Lock()
+	refused := w.refuse
+	if refused != nil {
+		w.runs++
+	}
+	w.mu.Unlock()
+	if refused != nil {
+		return failover.Result{}, refused
 	}
 	r := move.Record{ID: "m1", Federation: "corp", Cause: p.Cause, To: p.To, By: req.By, Started: time.Now()}
 	if r.By == "" {

@@ -111,6 +111,9 @@ func metadataEntity(doc []byte) (string, error) {
 		}
 		switch tok := tok.(type) {
 		case xml.Directive:
+			if bytes.HasPrefix(bytes.ToLower(tok), []byte("doctype html")) {
+				return "", errors.New("with an HTML page in place of SAML metadata")
+			}
 			return "", errors.New("its XML has a document type declaration")
 		case xml.EndElement:
 			depth--

@@ -34,6 +34,7 @@ func Cases() []Case {
 		{"foreign link", "no credential follows a list's link to another host", foreignLink},
 		{"throttled", "a rate limit is waited out", throttled},
 		{"server error", "a passing fault does not fail the step", serverError},
+		{"token expiry", "an access token that ends in the middle of a step is replaced", tokenExpiry},
 		{"read-only", "read-only mode is named and nothing is claimed", readOnly},
 		{"too large", "an endless answer is refused", tooLarge},
 		{"too deep", "a deeply nested answer is refused", tooDeep},
@@ -50,9 +51,10 @@ func (h Harness) step(ctx context.Context) (idp.StepResult, error) {
 // ours are the pointers that a move may change.
 func (h Harness) ours() []idp.Pointer { return append(slices.Clone(h.ACS), h.RelayState) }
 
-// volatile are the simulator's own, as the honest codec of this vendor says.
+// others are what may differ after a move: ours, what stands around them, and
+// what is volatile, as the honest codec of this vendor says.
 func (h Harness) others() []idp.Pointer {
-	return append(h.ours(), h.Codec.Volatile()...)
+	return append(append(h.ours(), h.Around...), h.Codec.Volatile()...)
 }
 
 func (h Harness) writes() int {
@@ -294,11 +296,11 @@ func undoKeepsLaterEdits(ctx context.Context, h Harness) error {
 	if !slices.ContainsFunc(undo.Findings, func(f finding.Finding) bool { return f.Code == finding.LaterEdit }) {
 		return fmt.Errorf("the kept edit is not reported: %v", undo.Findings)
 	}
-	return same("later edits", edited, h.Snapshot(), append(slices.Clone(h.ACS), h.Codec.Volatile()...))
+	return same("later edits", edited, h.Snapshot(), slices.Concat(h.ACS, h.Around, h.Codec.Volatile()))
 }
 
 func foreignACS(ctx context.Context, h Harness) error {
-	for _, p := range h.ACS {
+	for _, p := range slices.Concat(h.ACS, h.Further) {
 		home := h.text(p)
 		h.Edit(p, json.RawMessage(`"https://us-west-2.signin.aws.amazon.com.evil.example/saml"`))
 		edited := h.Snapshot()
@@ -394,7 +396,26 @@ func serverError(ctx context.Context, h Harness) error {
 	return h.at(h.To)
 }
 
+// tokenExpiry ends the token before the read, and again before the write.
+func tokenExpiry(ctx context.Context, h Harness) error {
+	if h.ExpireToken == nil {
+		return Skipped("the credential does not expire")
+	}
+	h.ExpireToken()
+	hooks := idp.Hooks{Writing: func(context.Context) error {
+		h.ExpireToken()
+		return nil
+	}}
+	if _, err := idp.Step(ctx, h.Tenant, h.Codec, h.App, h.target(), hooks); err != nil {
+		return err
+	}
+	return h.at(h.To)
+}
+
 func readOnly(ctx context.Context, h Harness) error {
+	if h.SetReadOnly == nil {
+		return Skipped("the vendor has no read-only mode")
+	}
 	h.SetReadOnly(true)
 	before := h.Snapshot()
 	_, err := h.step(ctx)
@@ -428,7 +449,7 @@ func fourCalls(ctx context.Context, h Harness) error {
 	if err != nil {
 		return err
 	}
-	if n := len(h.Calls()); n > 4 || r.Calls > 4 || r.Calls < n {
+	if n := len(h.Calls()) - r.Polls; n > 4 || r.Calls > 4 || r.Calls < n {
 		return fmt.Errorf("%d calls reached the vendor, %d were counted, at most 4 are allowed", n, r.Calls)
 	}
 	return nil

@@ -9,6 +9,7 @@ package idptest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,6 +34,10 @@ type Harness struct {
 	ACS        []idp.Pointer
 	RelayState idp.Pointer
 	Bystander  idp.Pointer
+	// Around are values that a move of ACS may change with it, such as the list
+	// whose first entry is the endpoint; Further are values that name endpoints
+	// too, are never the active one, and forbid a write if one is foreign.
+	Around, Further []idp.Pointer
 	// Objects are objects of the app in which the vendor keeps unknown keys.
 	Objects []idp.Pointer
 
@@ -46,8 +51,11 @@ type Harness struct {
 	LoseOnNextWrite func(p idp.Pointer)
 	// LoseNextAnswer: the next write is applied, its answer never comes.
 	LoseNextAnswer func()
-	// SetReadOnly switches the vendor's read-only mode.
+	// SetReadOnly switches the vendor's read-only mode; nil = it has none.
 	SetReadOnly func(on bool)
+	// ExpireToken ends every access token given out so far; nil = the
+	// credential does not expire.
+	ExpireToken func()
 	// Arm makes the next n calls of any kind answer with a fault.
 	Arm func(f Fault, n int)
 	// Calls returns what reached any simulated host so far.
@@ -81,24 +89,33 @@ type Call struct {
 	Credential bool // it carried a credential
 }
 
-// Case is one property of an adapter. Check returns why it does not hold.
+// Case is one property of an adapter. Check returns why it does not hold; an
+// error of type Skipped says why it does not apply to this vendor.
 type Case struct {
 	Name   string
 	Reason string
 	Check  func(ctx context.Context, h Harness) error
 }
 
-// Run proves an adapter: every case on a fresh harness, in virtual time.
+// Skipped is why a case does not apply to a vendor.
+type Skipped string
+
+// Error is the reason.
+func (s Skipped) Error() string { return string(s) }
+
+// Run proves an adapter: every case on a fresh harness, in virtual time. Cases
+// that need what the harness does not declare are skipped and say so.
 func Run(t *testing.T, harness func(*testing.T) Harness) {
 	t.Helper()
 	for _, c := range Cases() {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				if err := check(t, c, harness(t)); err != nil {
-					t.Errorf("%v\n(%s)", err, c.Reason)
-				}
-			})
+			var err error
+			synctest.Test(t, func(t *testing.T) { err = check(t, c, harness(t)) })
+			skip(t, err)
+			if err != nil {
+				t.Errorf("%v\n(%s)", err, c.Reason)
+			}
 		})
 	}
 }
@@ -110,15 +127,21 @@ func RunSaboteurs(t *testing.T, harness func(*testing.T) Harness) {
 	for _, s := range Saboteurs() {
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				h := harness(t)
-				err := check(t, byName(s.Case), s.Wrap(h))
-				if err == nil {
-					t.Fatalf("case %q did not catch the saboteur", s.Case)
-				}
-				t.Log("caught:", err)
-			})
+			var err error
+			synctest.Test(t, func(t *testing.T) { err = check(t, byName(s.Case), s.Wrap(harness(t))) })
+			skip(t, err)
+			if err == nil {
+				t.Fatalf("case %q did not catch the saboteur", s.Case)
+			}
+			t.Log("caught:", err)
 		})
+	}
+}
+
+// skip ends a test whose case does not apply.
+func skip(t *testing.T, err error) {
+	if why, ok := errors.AsType[Skipped](err); ok {
+		t.Skip("does not apply:", why)
 	}
 }
 

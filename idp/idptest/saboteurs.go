@@ -45,6 +45,7 @@ func Saboteurs() []Saboteur {
 		{"follows a link", "foreign link", follower},
 		{"gives up when throttled", "throttled", func(h Harness) Harness { return h.tenant(impatient{h.Tenant, finding.IdPThrottled}) }},
 		{"gives up on a server error", "server error", func(h Harness) Harness { return h.tenant(impatient{h.Tenant, finding.IdPUnreachable}) }},
+		{"holds on to a dead token", "token expiry", stubborn},
 		{"takes read-only for done", "read-only", cached(true, false)},
 		{"reads past the size limit", "too large", func(h Harness) Harness { return h.tenant(swallower{h}) }},
 		{"reads past the depth limit", "too deep", func(h Harness) Harness { return h.tenant(swallower{h}) }},
@@ -160,7 +161,7 @@ func always(h Harness, doc idp.Document, c []idp.Change) []idp.Change {
 }
 
 func nothingIfFirstIsThere(h Harness, _ idp.Document, c []idp.Change) []idp.Change {
-	if !slices.ContainsFunc(c, func(c idp.Change) bool { return c.Pointer == h.ACS[0] }) {
+	if !slices.ContainsFunc(c, func(c idp.Change) bool { return h.ACS[0].Within(c.Pointer) }) {
 		return nil
 	}
 	return c
@@ -326,6 +327,29 @@ func (s impatient) Write(ctx context.Context, doc idp.Document, changes []idp.Ch
 		return finding.Finding{Code: s.code, What: fmt.Sprint(err)}
 	}
 	return nil
+}
+
+// stubborn never asks for another token: once the tokens have ended, every call
+// is refused.
+func stubborn(h Harness) Harness {
+	if h.ExpireToken == nil {
+		return h
+	}
+	ended, expire := false, h.ExpireToken
+	h.ExpireToken = func() { ended = true; expire() }
+	return h.tenant(refused{h.Tenant, &ended})
+}
+
+type refused struct {
+	idp.Tenant
+	ended *bool
+}
+
+func (s refused) Read(ctx context.Context, id idp.AppID) (idp.Document, error) {
+	if *s.ended {
+		return idp.Document{}, finding.Finding{Code: finding.IdPAuth, What: "the token has ended"}
+	}
+	return s.Tenant.Read(ctx, id)
 }
 
 // swallower answers from elsewhere when a limit refuses the answer.

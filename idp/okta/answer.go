@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/samlfailover/samlfailover/finding"
+	"github.com/samlfailover/samlfailover/idp/call"
 	"github.com/samlfailover/samlfailover/outbound"
 )
 
@@ -43,7 +44,23 @@ func (e apiError) why(status int) string {
 	for _, c := range e.Causes {
 		parts = append(parts, c.Summary)
 	}
-	return cut(strings.Join(parts, ": "), 500)
+	return call.Cut(strings.Join(parts, ": "), 500)
+}
+
+// words name our kind of credential, and say what to do when Okta refuses it or
+// bars it from something.
+type words struct{ credential, refused, barred string }
+
+func tokenWords() words {
+	return words{"API token",
+		"make a new token as an admin of these apps and put it where the config's reference points; a token dies after 30 days without use",
+		"give the token's user an admin role that may manage these apps"}
+}
+
+func serviceWords() words {
+	return words{"service app",
+		"look at the service app in the Okta console: is it active, is its key listed, does it require DPoP?",
+		"grant the service app the scopes okta.apps.read and okta.apps.manage, and an admin role whose resource set holds these apps: it needs both"}
 }
 
 // row is one line of the table of errors.
@@ -61,20 +78,18 @@ const (
 
 // classify says what an answer that is no success means (Okta API reference,
 // "Error codes").
-func classify(status int, e apiError) row {
+func classify(status int, e apiError, our words) row {
 	switch {
 	case status == 401 && e.Code == noFeature:
 		return row{finding.IdPFeature, "the org lacks a feature that this call needs",
 			"the token is fine: ask Okta to switch the feature on, or leave this app out"}
 	case status == 401:
-		return row{finding.IdPAuth, "Okta refuses our API token",
-			"make a new token as an admin of these apps and put it where the config's reference points; a token dies after 30 days without use"}
+		return row{finding.IdPAuth, "Okta refuses our " + our.credential, our.refused}
 	case status == 403:
-		return row{finding.IdPPermission, "our API token may not do this",
-			"give the token's user an admin role that may manage these apps"}
+		return row{finding.IdPPermission, "our " + our.credential + " may not do this", our.barred}
 	case status == 404:
 		return row{finding.AppNotFound, "Okta does not know this app",
-			"compare the app id in the config with the Okta console; the token's user may also be barred from seeing it"}
+			"compare the app id in the config with the Okta console; our credential may also be barred from seeing it"}
 	case status == 429:
 		return row{finding.IdPThrottled, "Okta limits our request rate",
 			"wait for the next minute; look in Okta's rate limit dashboard for what else uses this bucket"}
@@ -93,16 +108,15 @@ func classify(status int, e apiError) row {
 		"check that the configured URL is the org's own and that nothing in front of it answers"}
 }
 
-// answerFinding turns an answer that is no success into a finding about
-// subject.
-func answerFinding(subject string, r outbound.Response) finding.Finding {
+// answerFinding says what an answer that is no success means; the caller adds
+// the subject, the status and the request id.
+func answerFinding(r outbound.Response, our words) finding.Finding {
 	e := readError(r.Body)
-	row := classify(r.Status, e)
-	f := finding.Finding{Code: row.code, Subject: subject, What: row.what, Why: e.why(r.Status), Remedy: row.remedy,
-		Evidence: map[string]string{"status": fmt.Sprint(r.Status)}}
-	for name, value := range map[string]string{"errorCode": e.Code, "errorId": e.ID, "request id": r.Header.Get(requestID)} {
+	row := classify(r.Status, e, our)
+	f := finding.Finding{Code: row.code, What: row.what, Why: e.why(r.Status), Remedy: row.remedy, Evidence: map[string]string{}}
+	for name, value := range map[string]string{"errorCode": e.Code, "errorId": e.ID} {
 		if value != "" {
-			f.Evidence[name] = cut(value, 100)
+			f.Evidence[name] = call.Cut(value, 100)
 		}
 	}
 	return f
@@ -111,11 +125,4 @@ func answerFinding(subject string, r outbound.Response) finding.Finding {
 // passing reports whether the same call may work a moment later.
 func passing(r outbound.Response) bool {
 	return r.Status == 423 || r.Status == 429 || r.Status >= 500
-}
-
-func cut(s string, n int) string {
-	if len(s) > n {
-		return s[:n] + "..."
-	}
-	return s
 }

@@ -10,8 +10,12 @@ import (
 )
 
 // Codec knows the JSON of Okta apps (Okta Management API, Applications). The
-// zero value is ready to use.
-type Codec struct{}
+// zero value is ready to use and finds every kind unproven.
+type Codec struct {
+	// Proven are the kinds of app that a person has tried to write in this
+	// tenant. Kinds with secrets that read back as null are not movable without.
+	Proven []string
+}
 
 var _ idp.Codec = Codec{}
 
@@ -25,12 +29,11 @@ const (
 	relayState                = signOn + "/defaultRelayState"
 	audience                  = signOn + "/audience"
 	acsEndpoints              = signOn + "/acsEndpoints"
-	overrideACS   idp.Pointer = "/settings/app/overrideAcsURL"
 	identityURL   idp.Pointer = "/settings/app/acsURL"
 	samlSignOn                = "SAML_2_0"
 	accountApp                = "amazon_aws"
 	identityApp               = "amazon_aws_sso"
-	customKind                = "okta:custom-saml"
+	environment   idp.Pointer = "/settings/app/awsEnvironmentType"
 	deletedStatus             = "DELETED"
 	activeStatus              = "ACTIVE"
 )
@@ -39,34 +42,47 @@ const (
 // so that nobody can change them.
 func endpoints() []idp.Pointer { return []idp.Pointer{acsURL, recipient, destination} }
 
-// overrides are ACS-bearing values of catalogue apps.
-func overrides() []idp.Pointer {
-	return []idp.Pointer{signOn + "/ssoAcsUrlOverride", signOn + "/recipientOverride", signOn + "/destinationOverride", overrideACS}
-}
+// CustomKind and AccountKind are the kinds of app that can be moved: a custom
+// SAML 2.0 app, and the catalogue's "AWS Account Federation".
+const (
+	CustomKind  = "okta:custom-saml"
+	AccountKind = "okta:amazon_aws"
+)
 
 // Volatile lists what Okta changes by itself at a write.
 func (Codec) Volatile() []idp.Pointer { return []idp.Pointer{"/lastUpdated"} }
 
-// Describe reads an app of any kind. Only a custom SAML 2.0 app whose every
-// ACS-bearing value is in the catalogue is movable.
-func (Codec) Describe(doc idp.Document) idp.App {
-	v, err := idp.Parse(doc.Raw)
+// Describe reads an app of any kind. Movable are custom SAML 2.0 apps and, where
+// that is proven, the AWS Account Federation app, if every ACS-bearing value is
+// in the catalogue.
+func (c Codec) Describe(doc idp.Document) idp.App {
+	d, err := c.describe(doc)
 	if err != nil {
 		f, _ := finding.From(err)
 		f.Subject = "app " + string(doc.ID)
 		return idp.App{ID: doc.ID, Kind: "okta:unreadable", Findings: []finding.Finding{f}}
 	}
-	d := description{doc: v, app: idp.App{ID: doc.ID, Label: text(v, "/label"), Status: text(v, "/status"), Movable: true}}
+	return d.app
+}
+
+func (c Codec) describe(doc idp.Document) (*description, error) {
+	v, err := idp.Parse(doc.Raw)
+	if err != nil {
+		return nil, err
+	}
+	d := &description{doc: v, proven: c.Proven, app: idp.App{ID: doc.ID, Label: text(v, "/label"), Status: text(v, "/status"), Movable: true}}
 	d.kind()
 	d.endpoints()
 	d.extras()
-	return d.app
+	return d, nil
 }
 
 // description gathers what Describe finds.
 type description struct {
-	doc idp.Value
-	app idp.App
+	doc    idp.Value
+	proven []string
+	app    idp.App
+	fields []idp.Pointer // that a move writes, the deciding one first
 }
 
 func (d *description) subject() string {
@@ -94,18 +110,21 @@ func (d *description) kind() {
 	d.app.Kind = "okta:" + name
 	switch {
 	case mode != samlSignOn:
+		d.app.Kind += ":" + strings.ToLower(mode)
 		d.refuse(finding.Finding{Code: finding.NotSAML, What: "the app does not sign in with SAML 2.0", Why: fmt.Sprintf("its sign-on mode is %q", mode),
 			Remedy: "take it out of the config, or switch it to SAML 2.0 in the Okta console"})
 	case name == identityApp:
 		d.refuse(finding.Finding{Code: finding.UnsupportedKind, What: "an IAM Identity Center app cannot be moved",
 			Why:    "its endpoint belongs to one Identity Center instance, not to a Region's sign-in",
 			Remedy: "take it out of the config; Identity Center has its own Regional redundancy"})
+	case name == accountApp && !custom:
+		d.unproven()
 	case name == accountApp || !custom:
-		d.refuse(finding.Finding{Code: finding.UnsupportedKind, What: "an app from Okta's catalogue cannot be moved yet",
-			Why:    "it keeps its endpoint in override fields, and a write may clear secrets that read back as null",
-			Remedy: "change the ACS URL of this app by hand in the Okta console, or use a custom SAML 2.0 app"})
+		d.refuse(finding.Finding{Code: finding.UnsupportedKind, What: "this app from Okta's catalogue cannot be moved",
+			Why:    "of the catalogue's apps only AWS Account Federation is known here",
+			Remedy: "change the endpoint of this app by hand in the Okta console, or use a custom SAML 2.0 app"})
 	default:
-		d.app.Kind = customKind
+		d.app.Kind = CustomKind
 	}
 	if d.app.Status == deletedStatus {
 		d.refuse(finding.Finding{Code: finding.AppNotFound, What: "the app is deleted", Remedy: "take it out of the config"})
@@ -115,32 +134,59 @@ func (d *description) kind() {
 	}
 }
 
-// endpoints checks every ACS-bearing value (spec 1.4) and finds the active one.
+// endpoints checks every ACS-bearing value (spec 1.4), finds the active one and
+// the fields that a move writes.
 func (d *description) endpoints() {
 	foreign := map[string]string{}
-	regions := map[signin.Region]bool{}
-	if d.app.Kind == customKind {
-		for _, p := range endpoints() {
-			acs, ok := d.endpoint(p, foreign)
-			if ok {
-				regions[acs.Region()] = true
-			}
-			if p == acsURL {
-				d.app.ACS, d.app.ACSText = acs, text(d.doc, p)
-			}
-		}
+	if d.app.Kind == CustomKind {
+		d.custom(foreign)
+	} else {
+		d.catalogue(foreign)
 	}
-	d.overridden(foreign)
 	d.further(foreign)
 	if len(foreign) > 0 {
 		d.refuse(finding.Finding{Code: finding.ForeignACS, What: "the app holds a sign-in endpoint that is not AWS's; it is not written",
 			Why:    "every endpoint of an app has to be in the catalogue",
 			Remedy: "find out who set it: whoever owns that host receives people's assertions; then correct it in the Okta console", Evidence: foreign})
 	}
+	d.agreement()
+}
+
+// custom reads the three fields of a custom app. An override beside them makes
+// it unclear which value counts.
+func (d *description) custom(foreign map[string]string) {
+	d.fields = endpoints()
+	for _, p := range d.fields {
+		acs, _ := d.endpoint(p, foreign)
+		if p == acsURL {
+			d.app.ACS, d.app.ACSText = acs, text(d.doc, p)
+		}
+	}
+	for _, p := range overrides() {
+		if !d.isSet(p) {
+			continue
+		}
+		d.endpoint(p, foreign)
+		d.refuse(finding.Finding{Code: finding.UnsupportedKind, What: "a custom app holds an override field",
+			Why: fmt.Sprintf("which of %s and ssoAcsUrl counts is not documented", p), Remedy: "clear the override in the Okta console"})
+	}
+}
+
+// agreement notes fields that name different Regions.
+func (d *description) agreement() {
+	regions, evidence := map[signin.Region]bool{}, map[string]string{}
+	if !d.app.ACS.IsZero() {
+		regions[d.app.ACS.Region()] = true
+	}
+	for _, p := range d.fields {
+		if acs, err := signin.ParseACS(text(d.doc, p)); err == nil {
+			regions[acs.Region()] = true
+			evidence[string(p[strings.LastIndex(string(p), "/")+1:])] = text(d.doc, p)
+		}
+	}
 	if len(regions) > 1 {
 		d.note(finding.Finding{Code: finding.ACSDisagrees, What: "ACS URL, recipient and destination name different Regions",
-			Why: "an earlier change was made by hand or was cut off; logins may fail", Remedy: "a move sets all three",
-			Evidence: map[string]string{"ssoAcsUrl": text(d.doc, acsURL), "recipient": text(d.doc, recipient), "destination": text(d.doc, destination)}})
+			Why: "an earlier change was made by hand or was cut off; logins may fail", Remedy: "a move sets all of them", Evidence: evidence})
 	}
 }
 
@@ -154,27 +200,6 @@ func (d *description) endpoint(p idp.Pointer, foreign map[string]string) (signin
 		return signin.ACS{}, false
 	}
 	return acs, true
-}
-
-// overridden looks at the override fields of catalogue apps. One that is set in
-// a custom app makes it unclear which value counts.
-func (d *description) overridden(foreign map[string]string) {
-	for _, p := range overrides() {
-		at, ok := d.doc.At(p)
-		if s, isText := at.Text(); !ok || at.IsNull() || (isText && s == "") {
-			continue
-		}
-		acs, good := d.endpoint(p, foreign)
-		if d.app.Kind == customKind {
-			d.refuse(finding.Finding{Code: finding.UnsupportedKind, What: "a custom app holds an override field",
-				Why: fmt.Sprintf("which of %s and ssoAcsUrl counts is not documented", p), Remedy: "clear the override in the Okta console"})
-		} else if d.app.ACSText == "" {
-			d.app.ACSText = text(d.doc, p)
-			if good {
-				d.app.ACS = acs
-			}
-		}
-	}
 }
 
 // further checks the list of additional endpoints. It is never written.
@@ -205,6 +230,9 @@ func (d *description) extras() {
 		d.note(f)
 	}
 	d.app.Audience = text(d.doc, audience)
+	if d.app.Kind == AccountKind {
+		d.app.Audience = text(d.doc, audienceOverride)
+	}
 	if _, err := signin.ParseACS(d.app.Audience); err == nil {
 		d.note(finding.Finding{Code: finding.AudienceIsEndpoint, What: "the audience is a sign-in endpoint and is left as it is",
 			Why: "AWS compares the recipient, not the audience", Remedy: "nothing; urn:amazon:webservices would fit every Region",
@@ -212,50 +240,65 @@ func (d *description) extras() {
 	}
 }
 
-// Retarget points a custom SAML app at the target: the three endpoint fields,
-// each with its own provider suffix, and the RelayState where spec 1.3 moves
-// it.
+// Retarget points an app at the target: its endpoint fields, each with its own
+// provider suffix, and the RelayState where spec 1.3 moves it.
 func (c Codec) Retarget(doc idp.Document, target signin.Target) ([]idp.Change, error) {
-	app := c.Describe(doc)
-	if err := app.Refusal(); err != nil {
-		return nil, err
+	d, err := c.describe(doc)
+	if err == nil {
+		err = d.app.Refusal()
 	}
-	v, err := idp.Parse(doc.Raw)
 	if err != nil {
 		return nil, err
 	}
+	out, err := d.retarget(target.To)
+	if err != nil {
+		return nil, err
+	}
+	if page, outcome := target.Rewrite(d.app.RelayState); outcome.Changes() && page.String() != d.app.RelayState {
+		at, _ := d.doc.At(relayState)
+		out = append(out, idp.Change{Pointer: relayState, Before: at.Raw(), After: idp.QuoteJSON(page.String())})
+	}
+	return out, nil
+}
+
+// retarget returns the changes of the endpoint fields. A field that is empty
+// gets the deciding one's endpoint, but not if all the others are there already.
+func (d *description) retarget(to signin.Region) ([]idp.Change, error) {
 	var out []idp.Change
-	for _, p := range endpoints() {
-		at, _ := v.At(p)
-		change, moves, err := retarget(at, target.To)
+	moved := false
+	for _, p := range d.fields {
+		at, _ := d.doc.At(p)
+		acs, set := d.app.ACS, d.isSet(p)
+		if set {
+			var err error
+			if acs, err = signin.ParseACS(text(d.doc, p)); err != nil {
+				return nil, err
+			}
+		}
+		next, moves, err := retarget(acs, to)
 		if err != nil {
 			return nil, err
 		}
-		if moves {
-			out = append(out, idp.Change{Pointer: p, Before: at.Raw(), After: idp.QuoteJSON(change)})
+		moved = moved || moves
+		if moves || !set {
+			out = append(out, idp.Change{Pointer: p, Before: at.Raw(), After: idp.QuoteJSON(next.String())})
 		}
 	}
-	if page, outcome := target.Rewrite(app.RelayState); outcome.Changes() && page.String() != app.RelayState {
-		at, _ := v.At(relayState)
-		out = append(out, idp.Change{Pointer: relayState, Before: at.Raw(), After: idp.QuoteJSON(page.String())})
+	if !moved {
+		return nil, nil
 	}
 	return out, nil
 }
 
 // retarget returns the endpoint in its new Region; moves is false when it is
 // there already.
-func retarget(at idp.Value, to signin.Region) (url string, moves bool, err error) {
-	s, _ := at.Text()
-	acs, err := signin.ParseACS(s)
-	if err != nil {
-		return "", false, err
-	}
+func retarget(acs signin.ACS, to signin.Region) (next signin.ACS, moves bool, err error) {
 	if !to.IsZero() && acs.Region().Partition() != to.Partition() {
-		return "", false, finding.Finding{Code: finding.OtherPartition, Subject: to.String(), What: "the Region belongs to another partition than the app",
+		return next, false, finding.Finding{Code: finding.OtherPartition, Subject: to.String(), What: "the Region belongs to another partition than the app",
 			Why: fmt.Sprintf("the app signs in to %s, %s is in %s", acs.Region().Partition(), to, to.Partition()), Remedy: "choose a Region of the app's own partition"}
 	}
-	next, err := acs.In(to)
-	return next.String(), err == nil && next != acs, err
+	next, err = acs.In(to)
+	return next, err == nil && next != acs, err
 }
 
 // systemKeys are what Okta computes itself or keeps elsewhere; a replacement
@@ -277,44 +320,7 @@ func body(doc idp.Document, changes []idp.Change) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return raw, nil
-}
-
-// related reports whether an app has to do with sign-in to AWS, whatever its
-// kind: the catalogue's AWS apps, and every app whose endpoint or audience
-// mentions AWS's sign-in. It errs on the side of showing an app.
-func related(raw []byte) bool {
-	v, err := idp.Parse(raw)
-	if err != nil {
-		return mentionsAWS(string(raw)) || strings.Contains(string(raw), accountApp)
-	}
-	if name := text(v, "/name"); name == accountApp || name == identityApp {
-		return true
-	}
-	for _, p := range append(append(endpoints(), overrides()...), audience, signOn+"/audienceOverride", identityURL) {
-		if mentionsAWS(text(v, p)) {
-			return true
-		}
-	}
-	list, _ := v.At(acsEndpoints)
-	for _, item := range list.Items() {
-		if mentionsAWS(text(item, "/url")) {
-			return true
-		}
-	}
-	return false
-}
-
-// mentionsAWS is deliberately loose: a misspelt AWS endpoint must be shown too.
-func mentionsAWS(s string) bool {
-	s = strings.ToLower(s)
-	for _, word := range []string{"signin.aws", "signin.amazonaws", "urn:amazon:webservices"} {
-		if strings.Contains(s, word) {
-			return true
-		}
-	}
-	_, err := signin.ParseACS(s)
-	return err == nil
+	return allSix(raw)
 }
 
 func text(v idp.Value, p idp.Pointer) string {

@@ -80,7 +80,7 @@ func TestDescribe(t *testing.T) {
 		{"deep link to another Region says nothing without a target", []string{so + "defaultRelayState", `"https://eu-west-1.console.aws.amazon.com/"`}, true, "us-east-1", nil},
 		{"audience is an endpoint", []string{so + "audience", quoted(east)}, true, "us-east-1", []finding.Code{finding.AudienceIsEndpoint}},
 		{"browser plugin", []string{"/signOnMode", `"BROWSER_PLUGIN"`, "/name", `"amazon_aws"`, "/settings/signOn", ""}, false, "", []finding.Code{finding.NotSAML}},
-		{"catalogue app with an override", []string{"/name", `"amazon_aws"`, "/settings/signOn", "{}", "/settings/app", `{"overrideAcsURL":"` + west + `"}`}, false, "us-west-2", []finding.Code{finding.UnsupportedKind}},
+		{"catalogue app with an override", []string{"/name", `"amazon_aws"`, "/settings/signOn", "{}", "/settings/app", `{"overrideAcsURL":"` + west + `"}`}, false, "us-west-2", []finding.Code{finding.UnprovenKind}},
 		{"Identity Center", []string{"/name", `"amazon_aws_sso"`, "/settings/signOn", "{}"}, false, "", []finding.Code{finding.UnsupportedKind}},
 		{"duplicate key", nil, false, "", []finding.Code{finding.IdPAnswer}},
 	}

@@ -1,6 +1,7 @@
-// Package okta is for moving SAML apps of an Okta org: a thin HTTP client, the
-// table of Okta's errors, and the Codec that knows the JSON of a custom SAML
-// 2.0 app. It works on raw JSON, because an app's full replacement must carry
+// Package okta is for moving SAML apps of an Okta org: its way to sign calls (API
+// token, or service app with private key and DPoP), the table of its errors, and
+// the Codec that knows the JSON of custom SAML 2.0 apps and of the catalogue's
+// AWS Account Federation app. It works on raw JSON, because an app's full replacement must carry
 // back every key and every null that it came with.
 //
 // It must never deactivate or activate an app, never follow a link off the

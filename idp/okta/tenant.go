@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"regexp"
 	"strings"
 	"time"
 
 	"github.com/samlfailover/samlfailover/finding"
 	"github.com/samlfailover/samlfailover/idp"
+	"github.com/samlfailover/samlfailover/idp/call"
 	"github.com/samlfailover/samlfailover/outbound"
 	"github.com/samlfailover/samlfailover/secret"
 )
@@ -26,23 +28,32 @@ type Options struct {
 	Network *outbound.Network
 	Name    string // the operator's word for the tenant, in findings
 	URL     string // the org's own URL, such as https://acme.okta.com
-	Token   secret.Value
+	// Token is an API token, OAuth the credential of a service app: one of them.
+	Token secret.Value
+	OAuth *OAuth
 	// RatePerSecond and Burst pace all calls to this org; 0 means 10 and 10.
 	RatePerSecond float64
 	Burst         int
 	Logger        *slog.Logger
 }
 
-// Tenant is one Okta org, reached with an API token. Safe for concurrent use.
-type Tenant struct{ client *client }
+// Tenant is one Okta org. Safe for concurrent use.
+type Tenant struct {
+	subject string // "tenant okta-prod", in findings
+	api     *call.Caller
+	tokens  *call.Tokens // nil: an API token, which is not renewed
+	list    call.Bucket  // GET /api/v1/apps
+	app     call.Bucket  // /api/v1/apps/{id}
+}
 
 var _ idp.Tenant = (*Tenant)(nil)
 
 // New returns a tenant; it makes no call.
 func New(o Options) (*Tenant, error) {
 	subject := "tenant " + o.Name
-	if o.Token.IsZero() {
-		return nil, finding.Finding{Code: finding.IdPAuth, Subject: subject, What: "no API token is configured", Remedy: "name one as env:NAME or file:PATH"}
+	if o.Token.IsZero() == (o.OAuth == nil) {
+		return nil, finding.Finding{Code: finding.IdPAuth, Subject: subject, What: "no credential, or two, are configured",
+			Remedy: "name either an API token as env:NAME or file:PATH, or an OAuth service app"}
 	}
 	if o.RatePerSecond <= 0 {
 		o.RatePerSecond = 10
@@ -55,11 +66,35 @@ func New(o Options) (*Tenant, error) {
 	if err != nil {
 		return nil, fmt.Errorf("okta: %s: %w", subject, err)
 	}
-	return &Tenant{&client{subject: subject, http: c, token: o.Token}}, nil
+	v, err := credential(subject, c, o)
+	if err != nil {
+		return nil, fmt.Errorf("okta: %w", err)
+	}
+	return &Tenant{subject: subject, api: call.New(subject, c, v), tokens: v.Tokens}, nil
 }
 
-// Warm has nothing to do: an API token is not renewed.
-func (t *Tenant) Warm(context.Context) error { return nil }
+// credential is the org's API with the configured way to sign.
+func credential(subject string, c *outbound.Client, o Options) (call.Vendor, error) {
+	if o.OAuth == nil {
+		v := vendor(tokenWords())
+		v.Sign = apiToken(o.Token)
+		return v, nil
+	}
+	s, err := newService(subject, c, *o.OAuth)
+	if err != nil {
+		return call.Vendor{}, err
+	}
+	return s.vendor(vendor(serviceWords())), nil
+}
+
+// Warm keeps an access token with at least half of its life, so that a move
+// needs none. An API token is not renewed.
+func (t *Tenant) Warm(ctx context.Context) error {
+	if t.tokens == nil {
+		return nil
+	}
+	return t.tokens.Warm(idp.Calm(ctx))
+}
 
 // List returns every app of the org that has to do with AWS. It is calm-time
 // traffic, whatever the context says.
@@ -69,7 +104,7 @@ func (t *Tenant) List(ctx context.Context) ([]idp.Document, error) {
 	seen := map[string]bool{}
 	for next != "" {
 		if seen[next] || len(seen) == maxPages {
-			return nil, fmt.Errorf("okta: list apps: %w", finding.Finding{Code: finding.IdPAnswer, Subject: t.client.subject,
+			return nil, fmt.Errorf("okta: list apps: %w", finding.Finding{Code: finding.IdPAnswer, Subject: t.subject,
 				What: "the list of apps does not end", Why: fmt.Sprintf("after %d pages Okta names yet another", len(seen)), Remedy: "show this to Okta's support"})
 		}
 		seen[next] = true
@@ -84,13 +119,13 @@ func (t *Tenant) List(ctx context.Context) ([]idp.Document, error) {
 
 // page reads one page of the list and the link to the next.
 func (t *Tenant) page(ctx context.Context, path string) (docs []idp.Document, next string, err error) {
-	resp, err := t.client.get(idp.Calm(ctx), &t.client.list, t.client.subject, path)
+	resp, err := t.api.Get(idp.Calm(ctx), call.Request{Bucket: &t.list, Subject: t.subject, Path: path})
 	if err != nil {
 		return nil, "", err
 	}
 	var apps []json.RawMessage
 	if err := json.Unmarshal(resp.Body, &apps); err != nil {
-		return nil, "", t.unexpected(t.client.subject, "the list of apps is not a JSON array", resp)
+		return nil, "", t.api.Unexpected(t.subject, "the list of apps is not a JSON array", resp)
 	}
 	for _, raw := range apps {
 		if !related(raw) {
@@ -98,9 +133,9 @@ func (t *Tenant) page(ctx context.Context, path string) (docs []idp.Document, ne
 		}
 		id, err := idOf(raw)
 		if err != nil {
-			return nil, "", t.unexpected(t.client.subject, "an app in the list has no id", resp)
+			return nil, "", t.api.Unexpected(t.subject, "an app in the list has no id", resp)
 		}
-		docs = append(docs, idp.Document{ID: id, Raw: raw, ReadAt: time.Now(), RequestID: resp.Header.Get(requestID)})
+		docs = append(docs, idp.Document{ID: id, Raw: raw, ReadAt: time.Now(), RequestID: t.api.RequestID(resp)})
 	}
 	return docs, nextLink(resp.Header.Values("Link")), nil
 }
@@ -124,14 +159,14 @@ func (t *Tenant) Read(ctx context.Context, id idp.AppID) (idp.Document, error) {
 	if err := checkID(id); err != nil {
 		return idp.Document{}, err
 	}
-	resp, err := t.client.get(ctx, &t.client.app, "app "+string(id), appPath(id))
+	resp, err := t.api.Get(ctx, call.Request{Bucket: &t.app, Subject: "app " + string(id), Path: appPath(id)})
 	if err != nil {
 		return idp.Document{}, fmt.Errorf("okta: read: %w", err)
 	}
 	if got, err := idOf(resp.Body); err != nil || got != id {
-		return idp.Document{}, fmt.Errorf("okta: read: %w", t.unexpected("app "+string(id), "the answer is not this app", resp))
+		return idp.Document{}, fmt.Errorf("okta: read: %w", t.api.Unexpected("app "+string(id), "the answer is not this app", resp))
 	}
-	return idp.Document{ID: id, Raw: resp.Body, ReadAt: time.Now(), RequestID: resp.Header.Get(requestID)}, nil
+	return idp.Document{ID: id, Raw: resp.Body, ReadAt: time.Now(), RequestID: t.api.RequestID(resp)}, nil
 }
 
 // Write replaces the app with the document as changed (PUT is a full replace,
@@ -144,17 +179,11 @@ func (t *Tenant) Write(ctx context.Context, doc idp.Document, changes []idp.Chan
 	if err != nil {
 		return fmt.Errorf("okta: prepare the new app %q: %w", doc.ID, err)
 	}
-	if err := t.client.put(ctx, "app "+string(doc.ID), appPath(doc.ID), sent); err != nil {
+	put := call.Request{Bucket: &t.app, Subject: "app " + string(doc.ID), Method: http.MethodPut, Path: appPath(doc.ID), Body: sent}
+	if _, err := t.api.Send(ctx, put); err != nil {
 		return fmt.Errorf("okta: write: %w", err)
 	}
 	return nil
-}
-
-func (t *Tenant) unexpected(subject, what string, resp outbound.Response) error {
-	f := answerFinding(subject, resp)
-	f.Code, f.What = finding.IdPAnswer, what
-	f.Remedy = "check that the configured URL is the org's own and that nothing in front of it answers"
-	return f
 }
 
 func appPath(id idp.AppID) string { return "/api/v1/apps/" + string(id) }
@@ -166,7 +195,7 @@ func checkID(id idp.AppID) error {
 	if idShape.MatchString(string(id)) {
 		return nil
 	}
-	return finding.Finding{Code: finding.ConfigInvalid, Subject: fmt.Sprintf("app id %q", cut(string(id), 80)), What: "this cannot be an Okta app id",
+	return finding.Finding{Code: finding.ConfigInvalid, Subject: fmt.Sprintf("app id %q", call.Cut(string(id), 80)), What: "this cannot be an Okta app id",
 		Why: "ids are letters and digits, such as 0oa1b2c3d4", Remedy: "copy the id from the app's page in the Okta console"}
 }
 

@@ -21,7 +21,6 @@ import (
 	"github.com/samlfailover/samlfailover/outbound"
 	sim "github.com/samlfailover/samlfailover/sandbox/okta"
 	"github.com/samlfailover/samlfailover/secret"
-	"github.com/samlfailover/samlfailover/signin"
 )
 
 const (
@@ -35,6 +34,7 @@ type world struct {
 	org    *sim.Org
 	app    idp.AppID
 	tenant *okta.Tenant
+	via    http.RoundTripper // see through
 
 	mu    sync.Mutex
 	armed []idptest.Fault
@@ -53,31 +53,75 @@ type logged struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	org, err := sim.New(sim.Options{Host: host, APIToken: token, ReaderToken: "reader", Tenant: "okta"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	id, err := org.AddSAMLApp("AWS prod", sim.AppSettings{ACS: "https://signin.aws.amazon.com/saml",
-		RelayState: "https://us-east-1.console.aws.amazon.com/console/home?region=us-east-1"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &world{org: org, app: idp.AppID(id)}
+	w := emptyWorld(t)
+	w.app = w.addCustom(t)
 	w.tenant = w.newTenant(t, token)
 	return w
 }
 
-func (w *world) newTenant(t *testing.T, apiToken string) *okta.Tenant {
+func emptyWorld(t *testing.T) *world {
 	t.Helper()
-	network, err := outbound.New(outbound.Settings{Proxy: "direct", RoundTripper: w})
+	org, err := sim.New(sim.Options{Host: host, APIToken: token, ReaderToken: "reader", Tenant: "okta"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	tenant, err := okta.New(okta.Options{Network: network, Name: "okta-test", URL: "https://" + host, Token: secret.New(apiToken), RatePerSecond: 100, Burst: 100})
+	return &world{org: org}
+}
+
+const home = "https://us-east-1.console.aws.amazon.com/console/home?region=us-east-1"
+
+func (w *world) addCustom(t *testing.T) idp.AppID {
+	t.Helper()
+	id, err := w.org.AddSAMLApp("AWS prod", sim.AppSettings{ACS: east, RelayState: home})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return idp.AppID(id)
+}
+
+func (w *world) addAccountApp(t *testing.T, s sim.AccountSettings) idp.AppID {
+	t.Helper()
+	s.RelayState = home
+	id, err := w.org.AddAccountApp("AWS Account Federation", s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return idp.AppID(id)
+}
+
+func (w *world) newTenant(t *testing.T, apiToken string) *okta.Tenant {
+	t.Helper()
+	tenant, err := w.connect(t, okta.Options{Token: secret.New(apiToken)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return tenant
+}
+
+// through is a tenant whose calls pass a tampering client first.
+func (w *world) through(t *testing.T, via http.RoundTripper) *okta.Tenant {
+	t.Helper()
+	w.via = via
+	defer func() { w.via = nil }()
+	return w.newTenant(t, token)
+}
+
+func (w *world) transport() http.RoundTripper {
+	if w.via != nil {
+		return w.via
+	}
+	return w
+}
+
+// connect makes a tenant with the credential in o.
+func (w *world) connect(t *testing.T, o okta.Options) (*okta.Tenant, error) {
+	t.Helper()
+	network, err := outbound.New(outbound.Settings{Proxy: "direct", RoundTripper: w.transport()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Network, o.Name, o.URL, o.RatePerSecond, o.Burst = network, "okta-test", "https://"+host, 100, 100
+	return okta.New(o)
 }
 
 // RoundTrip serves the org and notes every call.
@@ -182,38 +226,6 @@ func (w *world) requests() []logged {
 	return append([]logged(nil), w.log...)
 }
 
-// harness is the world as the conformance suite wants it.
-func harness(t *testing.T) idptest.Harness {
-	w := newWorld(t)
-	return idptest.Harness{
-		Tenant: w.tenant, Codec: okta.Codec{}, App: w.app,
-		From: signin.MustRegion("us-east-1"), To: signin.MustRegion("us-west-2"),
-		ACS:        []idp.Pointer{"/settings/signOn/ssoAcsUrl", "/settings/signOn/recipient", "/settings/signOn/destination"},
-		RelayState: "/settings/signOn/defaultRelayState",
-		Bystander:  "/settings/signOn/subjectNameIdTemplate",
-		Objects: []idp.Pointer{"", "/accessibility", "/visibility", "/visibility/hide", "/credentials", "/credentials/userNameTemplate",
-			"/settings", "/settings/app", "/settings/notes", "/settings/notifications/vpn/network", "/settings/signOn", "/settings/signOn/assertionEncryption"},
-		Snapshot:        func() json.RawMessage { return snapshot(t, w) },
-		Edit:            func(p idp.Pointer, v json.RawMessage) { edit(t, w, p, v) },
-		IgnoreNextWrite: w.org.IgnoreNextWrite,
-		LoseOnNextWrite: func(p idp.Pointer) { w.org.LoseFieldOnWrite(string(p)) },
-		LoseNextAnswer:  w.org.LoseNextAnswer,
-		SetReadOnly:     w.org.SetReadOnly,
-		Arm: func(f idptest.Fault, n int) {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			for range n {
-				w.armed = append(w.armed, f)
-			}
-		},
-		Calls: func() []idptest.Call {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			return append([]idptest.Call(nil), w.calls...)
-		},
-	}
-}
-
 func snapshot(t *testing.T, w *world) json.RawMessage {
 	t.Helper()
 	raw, ok := w.org.App(string(w.app))
@@ -248,15 +260,4 @@ func edit(t *testing.T, w *world, p idp.Pointer, value json.RawMessage) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-// spec 1.3, 1.4, 2.1, 2.2, 2.3, 2.6, 2.7, 4.1
-func TestConformance(t *testing.T) {
-	t.Parallel()
-	idptest.Run(t, harness)
-}
-
-func TestSuiteCatchesSaboteurs(t *testing.T) {
-	t.Parallel()
-	idptest.RunSaboteurs(t, harness)
 }

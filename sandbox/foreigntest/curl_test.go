@@ -12,6 +12,7 @@ const (
 	junkAssume  = "Action=AssumeRoleWithSAML&Version=2011-06-15&SAMLAssertion=" + junk + "&RoleArn=arn:aws:iam::111122223333:role/Administrator&PrincipalArn=arn:aws:iam::111122223333:saml-provider/Okta"
 	whoAmI      = "Action=GetCallerIdentity&Version=2011-06-15"
 	failurePage = "Your request included an invalid SAML response"
+	anyFailure  = -1 // curl's exit code depends on the TLS library that it was built with
 )
 
 // spec 7.1, 15.5
@@ -34,7 +35,7 @@ func TestCurl(t *testing.T) {
 		{"the portal of a stranger", []string{"-L", "https://acme.okta.com/"}, []string{`name="password"`, "\n200"}, 0},
 		{"a host that is not simulated", []string{"-w", "%{http_connect}", "https://example.com/"}, []string{"502"}, 56},
 		{"plain HTTP", []string{"--proxy", p.ProxyURL(), "http://example.com/"}, []string{"https only", "\n403"}, 0},
-		{"the portal under the machine's own roots", []string{"--cacert", "/dev/null", "https://acme.okta.com/"}, []string{"000"}, 77},
+		{"the portal under the machine's own roots", []string{"--cacert", "/dev/null", "https://acme.okta.com/"}, []string{"000"}, anyFailure},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -44,7 +45,7 @@ func TestCurl(t *testing.T) {
 					t.Errorf("no %q in\n%s", want, a.out)
 				}
 			}
-			if a.code != c.code {
+			if a.code != c.code && (c.code != anyFailure || a.code == 0) {
 				t.Errorf("exit code %d, want %d\n%s", a.code, c.code, a.err)
 			}
 		})

@@ -111,7 +111,7 @@ func onelogin(t *testing.T) []string {
 	if err := exec.CommandContext(t.Context(), python, "-c", "import onelogin.saml2.response").Run(); err != nil {
 		lacking(t, python+" has no module onelogin.saml2; on Debian: apt-get install python3-onelogin-saml2")
 	}
-	script, err := filepath.Abs(filepath.Join("testdata", "onelogin.py"))
+	script, err := filepath.Abs(filepath.Join("testdata", "strict_provider.py"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 // Request says who signs in where. A person who does not care about the app or
 // the role leaves them empty and gets the first one offered.
 type Request struct {
-	Portal   string // https URL of the IdP's user portal
+	Portal   string // https URL of the IdP's user portal, or one that starts sign-in to one app
 	User     string
 	Password string
 	App      string // label or id of the tile; "" = the first
@@ -85,23 +85,14 @@ func signIn(ctx context.Context, b *browser, r Request, res *Result) error {
 	if err != nil {
 		return err
 	}
-	tile, err := findTile(home, r)
+	form, err := openApp(ctx, b, home, r, res)
 	if err != nil {
 		return err
-	}
-	res.App = tile.label
-	page, err := b.get(ctx, tile.href)
-	if err != nil {
-		return err
-	}
-	form, ok := page.formWith("SAMLResponse")
-	if !ok {
-		return fmt.Errorf("the portal did not send a SAML response for %q: %s", tile.label, page.says())
 	}
 	if res.Assertion, err = base64.StdEncoding.DecodeString(form.fields.Get("SAMLResponse")); err != nil {
-		return fmt.Errorf("the portal's SAML response for %q is not base64", tile.label)
+		return fmt.Errorf("the portal's SAML response for %q is not base64", res.App)
 	}
-	page, err = b.submit(ctx, form)
+	page, err := b.submit(ctx, form)
 	if err != nil {
 		return err
 	}
@@ -127,10 +118,35 @@ func enterPortal(ctx context.Context, b *browser, start *url.URL, r Request) (*p
 	if err != nil {
 		return nil, err
 	}
-	if _, again := home.passwordForm(); again || home.status != http.StatusOK {
+	if _, again := home.passwordForm(); again {
 		return nil, fmt.Errorf("the portal %s did not sign %s in: %s", start.Host, r.User, home.says())
 	}
+	if home.status != http.StatusOK {
+		return nil, fmt.Errorf("the portal %s let %s in and then stopped: %s", start.Host, r.User, home.says())
+	}
 	return home, nil
+}
+
+// openApp returns the form that goes to AWS: behind a tile of the dashboard, or
+// at once where the portal's address starts sign-in to one app.
+func openApp(ctx context.Context, b *browser, home *page, r Request, res *Result) (form, error) {
+	if f, ok := home.formWith("SAMLResponse"); ok {
+		return f, nil
+	}
+	tile, err := findTile(home, r)
+	if err != nil {
+		return form{}, err
+	}
+	res.App = tile.label
+	page, err := b.get(ctx, tile.href)
+	if err != nil {
+		return form{}, err
+	}
+	f, ok := page.formWith("SAMLResponse")
+	if !ok {
+		return form{}, fmt.Errorf("the portal did not send a SAML response for %q: %s", tile.label, page.says())
+	}
+	return f, nil
 }
 
 // findTile picks the app on the dashboard.

@@ -1,8 +1,8 @@
 package okta
 
 import (
+	"context"
 	"crypto/rand"
-	"crypto/subtle"
 	"errors"
 	"io"
 	"mime"
@@ -21,6 +21,7 @@ func (o *Org) routes() http.Handler {
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/api/", o.guard(api))
+	mux.HandleFunc("/oauth2/v1/token", o.serveToken)
 	mux.HandleFunc("/home/{name}/{id}/{link}", func(w http.ResponseWriter, r *http.Request) {
 		o.pages.OpenTile(w, r, r.PathValue("id"))
 	})
@@ -35,32 +36,21 @@ func (o *Org) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Okta-Request-Id", strings.ToLower(rand.Text()))
 		withinRate := o.rate.take(w.Header())
-		canRead, canWrite := o.permissions(r)
+		may := o.access(r)
 		isWrite := r.Method != http.MethodGet && r.Method != http.MethodHead
 		switch {
 		case !withinRate:
 			rateExceeded().write(w)
-		case !canRead:
-			badToken().write(w)
-		case isWrite && !canWrite:
+		case may.wrong != nil:
+			may.wrong.deny(w)
+		case isWrite && !may.write || !isWrite && !may.read || !may.touches(r.URL.Path):
 			forbidden().write(w)
 		case isWrite && o.faults.isReadOnly():
 			readOnlyMode().write(w)
 		default:
-			next.ServeHTTP(w, r)
+			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), accessKey{}, may)))
 		}
 	})
-}
-
-// permissions says what the request's SSWS token allows.
-func (o *Org) permissions(r *http.Request) (canRead, canWrite bool) {
-	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "SSWS ")
-	if !ok || token == "" {
-		return false, false
-	}
-	same := func(want string) bool { return subtle.ConstantTimeCompare([]byte(token), []byte(want)) == 1 }
-	canWrite = same(o.o.APIToken)
-	return canWrite || same(o.o.ReaderToken), canWrite
 }
 
 func (o *Org) serveApps(w http.ResponseWriter, r *http.Request) {
@@ -145,12 +135,14 @@ func (o *Org) put(id string, sent object) ([]byte, effect, *apiError) {
 	if refused := check(a.doc, sent, next); refused != nil {
 		return nil, effect{}, refused
 	}
+	o.keepOverride(a.doc, sent, next)
 	fault := o.faults.take()
 	answer := app{id: id, keys: a.keys}
 	o.store(&answer, next)
 	if fault.ignore {
 		return answer.raw, fault, nil
 	}
+	o.keepSecrets(a, sent)
 	stored := clone(next).(object)
 	if fault.lose != "" {
 		removePointer(stored, fault.lose)

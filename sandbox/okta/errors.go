@@ -56,6 +56,12 @@ func internal() *apiError {
 	return &apiError{http.StatusInternalServerError, "E0000009", "Internal Server Error", nil}
 }
 
+// internalDown is an endpoint that is out of order; E0000010 would mean
+// something else.
+func internalDown() *apiError {
+	return &apiError{http.StatusServiceUnavailable, "E0000009", "Internal Server Error", nil}
+}
+
 func readOnlyMode() *apiError {
 	return &apiError{http.StatusServiceUnavailable, "E0000010", "Service is in read only mode", nil}
 }

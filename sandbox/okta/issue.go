@@ -135,7 +135,10 @@ func (d directory) Open(login, appID string) (portal.Form, error) {
 
 func (o *Org) issue(a app, p person) (portal.Form, error) {
 	form := portal.Form{Label: text(a.doc, "label"), RelayState: text(a.doc, "settings", "signOn", "defaultRelayState")}
-	statement, acs, err := statementOf(a.doc, p)
+	o.mu.Lock()
+	read := o.readings
+	o.mu.Unlock()
+	statement, acs, err := statementOf(a.doc, p, read)
 	if err != nil {
 		return form, &portal.Refusal{Status: http.StatusBadRequest, Why: fmt.Sprintf("The app %q cannot sign you in: %v.", form.Label, err)}
 	}
@@ -149,14 +152,14 @@ func (o *Org) issue(a app, p person) (portal.Form, error) {
 }
 
 // statementOf reads an app's settings into what its response says, and the ACS.
-func statementOf(doc object, p person) (s portal.Statement, acs string, err error) {
+func statementOf(doc object, p person, read Readings) (s portal.Statement, acs string, err error) {
 	signOn := sub(doc, "settings", "signOn")
 	s = portal.Statement{NameID: p.Login, SignResponse: true, SignAssertion: true}
 	if kindOf(doc) == customSAML {
 		err = fillCustom(&s, signOn, p)
 		acs = text(signOn, "ssoAcsUrl")
 	} else {
-		acs, err = fillCatalogue(&s, doc, signOn)
+		acs, err = fillCatalogue(&s, doc, signOn, read.FieldMovesACSOnly)
 	}
 	if err != nil {
 		return s, "", err
@@ -188,15 +191,20 @@ func fillCustom(s *portal.Statement, signOn object, p person) error {
 
 // fillCatalogue fills in the settings of the AWS catalogue app and returns its
 // ACS. Which of its two ACS settings wins on a real org is unknown, so two that
-// differ are refused.
-func fillCatalogue(s *portal.Statement, doc, signOn object) (string, error) {
+// differ are refused; whether the first moves Recipient and Destination is a
+// reading.
+func fillCatalogue(s *portal.Statement, doc, signOn object, fieldMovesACSOnly bool) (string, error) {
 	field, override := text(doc, "settings", "app", "overrideAcsURL"), text(signOn, "ssoAcsUrlOverride")
 	if field != "" && override != "" && field != override {
 		return "", fmt.Errorf("overrideAcsURL and ssoAcsUrlOverride differ, and nobody here knows which one Okta uses")
 	}
 	acs := firstOf(override, field, defaultACS)
-	s.Recipient = firstOf(text(signOn, "recipientOverride"), acs)
-	s.Destination = firstOf(text(signOn, "destinationOverride"), acs)
+	follows := acs
+	if fieldMovesACSOnly {
+		follows = firstOf(override, defaultACS)
+	}
+	s.Recipient = firstOf(text(signOn, "recipientOverride"), follows)
+	s.Destination = firstOf(text(signOn, "destinationOverride"), follows)
 	s.Audience = firstOf(text(signOn, "audienceOverride"), awsAudience)
 	return acs, nil
 }

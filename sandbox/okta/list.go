@@ -25,6 +25,7 @@ type listQuery struct {
 	filterPath            []string
 	filterValue           string
 	optimised             bool
+	sees                  func(id string) bool // the credential's resource set
 }
 
 func (o *Org) list(w http.ResponseWriter, r *http.Request) {
@@ -32,6 +33,9 @@ func (o *Org) list(w http.ResponseWriter, r *http.Request) {
 	if refused != nil {
 		refused.write(w)
 		return
+	}
+	if may, ok := r.Context().Value(accessKey{}).(access); ok {
+		q.sees = may.sees
 	}
 	page, next := o.page(q)
 	w.Header().Add("Link", o.link(q, q.after, "self"))
@@ -100,7 +104,7 @@ func (o *Org) page(q listQuery) ([]app, string) {
 	}
 	var out []app
 	for _, a := range o.apps[start:] {
-		if !q.matches(a.doc) {
+		if !q.matches(a.doc) || q.sees != nil && !q.sees(a.id) {
 			continue
 		}
 		if len(out) == q.limit {

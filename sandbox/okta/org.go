@@ -37,11 +37,13 @@ type Org struct {
 	pages     *portal.Pages
 	rate      bucket
 	faults    faults
+	clients   clients
 
-	mu    sync.Mutex
-	apps  []*app // in order of creation
-	users map[string]User
-	made  int // counts identifiers
+	mu       sync.Mutex
+	readings Readings
+	apps     []*app // in order of creation
+	users    map[string]User
+	made     int // counts identifiers
 }
 
 // app is one application. doc is never changed in place, so that a copy of
@@ -52,6 +54,7 @@ type app struct {
 	doc         object
 	raw         []byte // doc, encoded
 	keys        map[string]func() (*portal.Key, error)
+	secrets     map[string]string // write-only values of settings.app
 }
 
 // User is a person with app assignments by app id.
@@ -147,6 +150,7 @@ func (o *Org) AddRawApp(jsonDoc []byte) error {
 func (o *Org) add(a *app) {
 	a.raw = encode(a.doc)
 	a.keys = map[string]func() (*portal.Key, error){}
+	a.secrets = map[string]string{}
 	o.addKey(a, kid(a.doc))
 	o.apps = append(o.apps, a)
 }

@@ -206,8 +206,8 @@ func foreignKey(old, sent object) (string, bool) {
 // which always read back as null.
 func hideSecrets(next object) {
 	app := sub(next, "settings", "app")
-	for _, k := range []string{"secretKey", "accessKey", "secretKeyEnc"} {
-		if _, ok := app[k].(string); ok && text(next, "name") == "amazon_aws" {
+	for _, k := range secretKeys() {
+		if _, ok := app[k].(string); ok && text(next, "name") == accountApp {
 			app[k] = nil
 		}
 	}

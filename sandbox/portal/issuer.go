@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -95,10 +96,14 @@ type Statement struct {
 	Attributes   []Attribute
 	// SignResponse and SignAssertion choose what is signed; one must be.
 	SignResponse, SignAssertion bool
+	// Life is how long the response may be redeemed; 0 = Lifetime.
+	Life time.Duration
+	// SessionLife sets SessionNotOnOrAfter that long after the sign-in; 0 = none.
+	SessionLife time.Duration
 }
 
 // Issue makes a SAML response as XML: one assertion with one bearer
-// confirmation, valid for Lifetime from now. Signatures are RSA-SHA256 with
+// confirmation, valid for the statement's Life from now. Signatures are RSA-SHA256 with
 // SHA-256 digests.
 func (i Issuer) Issue(s Statement, now time.Time) ([]byte, error) {
 	if !s.SignResponse && !s.SignAssertion {
@@ -137,7 +142,12 @@ func (i Issuer) Issue(s Statement, now time.Time) ([]byte, error) {
 
 // assertion builds the unsigned assertion.
 func (i Issuer) assertion(s Statement, now time.Time) *saml.Assertion {
-	end := now.Add(Lifetime)
+	end := now.Add(cmp.Or(s.Life, Lifetime))
+	var sessionEnd *time.Time
+	if s.SessionLife > 0 {
+		at := now.Add(s.SessionLife)
+		sessionEnd = &at
+	}
 	return &saml.Assertion{
 		ID:           newID(),
 		IssueInstant: now,
@@ -156,8 +166,9 @@ func (i Issuer) assertion(s Statement, now time.Time) *saml.Assertion {
 			AudienceRestrictions: []saml.AudienceRestriction{{Audience: saml.Audience{Value: s.Audience}}},
 		},
 		AuthnStatements: []saml.AuthnStatement{{
-			AuthnInstant: now,
-			SessionIndex: newID(),
+			AuthnInstant:        now,
+			SessionIndex:        newID(),
+			SessionNotOnOrAfter: sessionEnd,
 			AuthnContext: saml.AuthnContext{
 				AuthnContextClassRef: &saml.AuthnContextClassRef{Value: or(s.AuthnContext, PasswordTransport)},
 			},

@@ -2,6 +2,7 @@ package portal
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
@@ -50,6 +51,9 @@ type Options struct {
 	SignInPath string
 	HomePath   string
 	Directory  Directory
+	// SignOutPath is "/login/signout" if empty. CookiePath bounds the session
+	// to a part of the host, for a host that several portals share; "" = "/".
+	SignOutPath, CookiePath string
 }
 
 // Pages serves the sign-in page, the dashboard and sign-out. It is safe for
@@ -66,14 +70,13 @@ func New(o Options) (*Pages, error) {
 	if o.Directory == nil || !strings.HasPrefix(o.SignInPath, "/") || !strings.HasPrefix(o.HomePath, "/") {
 		return nil, errors.New("make a sandbox portal: it needs a directory and absolute paths for sign-in and home")
 	}
+	o.SignOutPath = cmp.Or(o.SignOutPath, "/login/signout")
 	t, err := template.New("portal").Parse(pageText)
 	if err != nil {
 		return nil, fmt.Errorf("make a sandbox portal: %w", err)
 	}
-	return &Pages{o: o, templates: t, sessions: newSessions(), origin: http.NewCrossOriginProtection()}, nil
+	return &Pages{o: o, templates: t, sessions: newSessions(cmp.Or(o.CookiePath, "/")), origin: http.NewCrossOriginProtection()}, nil
 }
-
-const signOutPath = "/login/signout"
 
 // ServeHTTP serves everything but app links.
 func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -86,7 +89,7 @@ func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.askSignIn(w, r)
 	case path == p.o.HomePath && r.Method == http.MethodGet:
 		p.home(w, r)
-	case path == signOutPath && r.Method == http.MethodPost:
+	case path == p.o.SignOutPath && r.Method == http.MethodPost:
 		p.signOut(w, r)
 	default:
 		p.refuse(w, &Refusal{http.StatusNotFound, "There is no such page in this portal."})
@@ -170,7 +173,7 @@ func (p *Pages) home(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.show(w, http.StatusOK, "home", map[string]any{
-		"Login": login, "Tiles": p.o.Directory.Tiles(login), "SignOut": signOutPath,
+		"Login": login, "Tiles": p.o.Directory.Tiles(login), "SignOut": p.o.SignOutPath,
 	})
 }
 

@@ -14,12 +14,13 @@ const pageText = `{{define "top"}}<!doctype html>
 body { margin: 0; font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); }
 header { display: flex; flex-wrap: wrap; gap: .5rem 1rem; align-items: center; justify-content: space-between; padding: .75rem 1rem; border-bottom: 1px solid var(--line); background: var(--card); }
 main { max-width: 44rem; margin: 0 auto; padding: 1.5rem 1rem; }
+main:has(.card) { max-width: 26rem; }
 h1 { font-size: 1.35rem; margin: 0 0 1rem; overflow-wrap: anywhere; }
 .soft { color: var(--soft); font-size: .875rem; overflow-wrap: anywhere; }
 .card, .tile { display: block; background: var(--card); border: 1px solid var(--line); border-radius: .6rem; padding: 1rem; }
-.card { max-width: 26rem; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(13rem, 1fr)); gap: .75rem; padding: 0; margin: 0; list-style: none; }
-.tile { color: var(--accent); font-weight: 600; text-decoration: none; overflow-wrap: anywhere; }
+.card > :last-child { margin-bottom: 0; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(16rem, 100%), 1fr)); gap: .75rem; padding: 0; margin: 0; list-style: none; }
+.tile { height: 100%; color: var(--accent); font-weight: 600; text-decoration: none; overflow-wrap: anywhere; }
 .tile:hover, .tile:focus-visible { border-color: var(--accent); }
 label { display: block; margin: 0 0 .75rem; }
 input { display: block; width: 100%; margin-top: .2rem; padding: .5rem; font: inherit; color: inherit; background: var(--paper); border: 1px solid var(--line); border-radius: .4rem; }
@@ -40,10 +41,11 @@ a { color: var(--accent); }
 {{define "signin"}}{{template "top" .}}<h1>Sign in</h1>
 <form class="card" method="post" action="{{.Action}}" id="signin">
 {{with .Problem}}<p role="alert">{{.}}</p>
-{{end}}<label>User name<input name="username" autocomplete="username" required autofocus value="{{.Login}}"></label>
-<label>Password<input name="password" type="password" autocomplete="current-password" required></label>
+{{end}}<label>User name<input name="username" autocomplete="username" required value="{{.Login}}"{{if not .Login}} autofocus{{end}}></label>
+<label>Password<input name="password" type="password" autocomplete="current-password" required{{if .Login}} autofocus{{end}}></label>
 <input type="hidden" name="fromURI" value="{{.From}}">
 <button>Sign in</button>
+<p class="soft">Who can sign in, and with which password, is written at the top of the sandbox's env file.</p>
 </form>
 {{template "bottom" .}}{{end}}
 {{define "home"}}{{template "top" .}}<h1>My apps</h1>

@@ -10,6 +10,8 @@ import (
 // sessions remembers who is signed in. Cookies are random, kept in memory and
 // good for sessionLife.
 type sessions struct {
+	path string // of the cookie
+
 	mu  sync.Mutex
 	all map[string]session
 }
@@ -25,7 +27,7 @@ const (
 	maxSessions = 10_000
 )
 
-func newSessions() *sessions { return &sessions{all: map[string]session{}} }
+func newSessions(path string) *sessions { return &sessions{path: path, all: map[string]session{}} }
 
 // begin starts a session and returns its cookie.
 func (s *sessions) begin(login string) *http.Cookie {
@@ -34,7 +36,7 @@ func (s *sessions) begin(login string) *http.Cookie {
 	defer s.mu.Unlock()
 	s.makeRoom(now)
 	s.all[id] = session{login, now.Add(sessionLife)}
-	return cookie(id, 0)
+	return s.cookie(id, 0)
 }
 
 // makeRoom drops ended sessions once there are many, then any one.
@@ -74,10 +76,10 @@ func (s *sessions) end(r *http.Request) *http.Cookie {
 		defer s.mu.Unlock()
 		delete(s.all, c.Value)
 	}
-	return cookie("", -1)
+	return s.cookie("", -1)
 }
 
-func cookie(value string, maxAge int) *http.Cookie {
-	return &http.Cookie{Name: cookieName, Value: value, Path: "/", MaxAge: maxAge,
+func (s *sessions) cookie(value string, maxAge int) *http.Cookie {
+	return &http.Cookie{Name: cookieName, Value: value, Path: s.path, MaxAge: maxAge,
 		Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode}
 }

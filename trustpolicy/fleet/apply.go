@@ -25,7 +25,7 @@ const (
 	Written    State = "written"     // written and read back
 	Already    State = "already"     // nothing is missing any more
 	Refused    State = "refused"     // not written, for the reason in the finding
-	Failed     State = "failed"      // IAM did not take it; nothing has changed
+	Failed     State = "failed"      // IAM did not take it, and it reads as before as far as it could be read
 	Mismatch   State = "mismatch"    // written, and it does not read back as meant
 	NotStarted State = "not-started" // an earlier role stopped the run, or MaxRoles was reached
 )

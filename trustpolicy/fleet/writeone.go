@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+	"github.com/aws/smithy-go"
 
 	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/finding"
@@ -90,8 +92,20 @@ func (r *run) write(ctx context.Context, w *writer, wr Write, name string, out *
 	if err := w.pace.Wait(ctx); err != nil {
 		return Failed, failure(wr, err)
 	}
-	_, err := w.api.UpdateAssumeRolePolicy(ctx, &iam.UpdateAssumeRolePolicyInput{RoleName: aws.String(name), PolicyDocument: aws.String(wr.After)})
+	err := put(ctx, w.api, name, wr.After)
 	out.After = Digest(wr.After)
+	for wait := firstPoll; err != nil && passing(err) && pause(ctx, wait); wait *= 2 {
+		now, readErr := current(ctx, w.api, name)
+		switch {
+		case readErr == nil && trustpolicy.Equivalent(now, wr.After):
+			return Written, nil
+		case readErr != nil || wait > lastPoll:
+			return r.afterError(ctx, w, wr, name, err)
+		case now != wr.Before:
+			return Refused, changedMeanwhile(wr, now)
+		}
+		err = put(ctx, w.api, name, wr.After)
+	}
 	if err != nil {
 		return r.afterError(ctx, w, wr, name, err)
 	}
@@ -99,6 +113,45 @@ func (r *run) write(ctx context.Context, w *writer, wr Write, name string, out *
 		return Mismatch, why
 	}
 	return Written, nil
+}
+
+// put writes once. The SDK's own retries are switched off: while it waits out a
+// throttle somebody else may edit the role, and it would write over that.
+func put(ctx context.Context, api IAM, name, text string) error {
+	_, err := api.UpdateAssumeRolePolicy(ctx, &iam.UpdateAssumeRolePolicyInput{RoleName: aws.String(name), PolicyDocument: aws.String(text)},
+		func(o *iam.Options) { o.Retryer = aws.NopRetryer{} })
+	return err
+}
+
+// passing reports whether the same write may work a moment later: IAM is busy,
+// has a fault of its own, or did not answer. A refusal is no such thing.
+func passing(err error) bool {
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return !errors.Is(err, context.Canceled)
+	}
+	code := api.ErrorCode()
+	return strings.HasPrefix(code, "Throttl") || code == "RequestLimitExceeded" || code == "ConcurrentModification" || code == "ServiceFailure" ||
+		api.ErrorFault() == smithy.FaultServer
+}
+
+// pause waits unless the context ends first.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// changedMeanwhile keeps a write from being repeated over somebody else's edit.
+func changedMeanwhile(wr Write, now string) *finding.Finding {
+	return &finding.Finding{Code: finding.ChangedMeanwhile, Subject: wr.Role, What: "the trust policy was changed while IAM did not take our write; it was not written again",
+		Why: "somebody, or other automation, is editing it", Remedy: "look at the change, then run: samlfailover trust apply again",
+		Evidence: map[string]string{"difference": Diff(wr.Role, wr.Before, now)}}
 }
 
 func (r *run) before(ctx context.Context, wr Write) error {
@@ -111,12 +164,19 @@ func (r *run) before(ctx context.Context, wr Write) error {
 }
 
 // afterError finds out whether a write that answered with an error took place
-// all the same, as when the answer was lost.
+// all the same, as when the answer was lost: then it may be slow to show, too.
 func (r *run) afterError(ctx context.Context, w *writer, wr Write, name string, err error) (State, *finding.Finding) {
-	if now, readErr := current(ctx, w.api, name); readErr == nil && trustpolicy.Equivalent(now, wr.After) {
-		return Written, nil
+	if !passing(err) {
+		return Failed, failure(wr, err)
 	}
-	return Failed, failure(wr, err)
+	if why := r.readBack(ctx, w, wr, name); why != nil && why.Evidence != nil {
+		return Mismatch, why
+	} else if why != nil {
+		out := failure(wr, err)
+		out.Remedy = why.Why + "; look at the role, then run: samlfailover trust apply again"
+		return Failed, out
+	}
+	return Written, nil
 }
 
 // failure says why IAM did not take a write.

@@ -28,10 +28,12 @@ body { margin: 0; font: 16px/1.5 system-ui, sans-serif; color: var(--ink); backg
 main { max-width: 40rem; margin: 2rem auto; padding: 1.5rem; background: var(--card); border: 1px solid var(--line); border-radius: .6rem; }
 h1 { margin: 0 0 1rem; font-size: 1.35rem; font-weight: 600; }
 p { margin: .6rem 0; overflow-wrap: anywhere; }
+main > :last-child, form > :last-child { margin-bottom: 0; }
 a { color: var(--act); }
 .error { padding: .7rem .9rem; border-left: 4px solid var(--bad); color: var(--bad); }
 .note, dt { color: var(--soft); font-size: .9rem; }
-dl { display: grid; grid-template-columns: minmax(6rem, max-content) 1fr; gap: .35rem 1rem; margin: 1rem 0; }
+.note { margin-top: 1.2rem; padding-top: .8rem; border-top: 1px solid var(--line); }
+dl { display: grid; align-items: baseline; grid-template-columns: minmax(6rem, max-content) 1fr; gap: .35rem 1rem; margin: 1rem 0; }
 dd { margin: 0; overflow-wrap: anywhere; font-weight: 500; }
 fieldset { border: 0; margin: 0; padding: 0; }
 .saml-account { margin: 0 0 .8rem; }

@@ -1,0 +1,46 @@
+package config
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/samlfailover/samlfailover/secret"
+)
+
+const serviceTenant = `tenants:
+  - name: corp
+    kind: okta
+    url: https://corp.okta.com
+    oauth: {client_id: 0oaservice, private_key: "file:key.pem", key_id: k1, dpop: true}
+    proven_kinds: [{kind: "okta:amazon_aws", by: Ada, on: 2026-11-01}, {kind: "okta:custom-saml", by: Ada, on: 2026-11-02}]
+federations:
+  - name: prod
+    regions: [us-east-1, us-west-2]
+    apps: [{tenant: corp, id: 0oa1}]
+`
+
+// spec 2.8, 15.1
+func TestServiceTenant(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Dir(write(t, "key.pem", marker+"key\n", 0o600))
+	c, err := Parse(filepath.Join(dir, "c.yaml"), []byte(serviceTenant))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tenant := c.Tenants[0]
+	if tenant.OAuth != (OAuth{"0oaservice", "file:key.pem", "k1", true}) {
+		t.Errorf("oauth: %+v", tenant.OAuth)
+	}
+	if diff := cmp.Diff([]string{"okta:amazon_aws", "okta:custom-saml"}, tenant.Proven()); diff != "" {
+		t.Error(diff)
+	}
+	s, err := c.Resolve(secret.Resolver{Dir: dir})
+	if err != nil || s.Tokens["corp"].Reveal() != marker+"key" {
+		t.Errorf("the private key did not resolve: %v", err)
+	}
+	if got := c.references()["tenants[0].oauth.private_key"]; got != filepath.Join(dir, "key.pem") {
+		t.Errorf("the key's file is not watched: %q", got)
+	}
+}

@@ -38,15 +38,18 @@ func (f *trustFleet) Plan(context.Context, inventory.Snapshot) (fleet.TrustPlan,
 func (f *trustFleet) Apply(ctx context.Context, p fleet.TrustPlan, o fleet.ApplyOptions) (fleet.Report, error) {
 	r := fleet.Report{Counts: map[fleet.State]int{}}
 	for _, e := range p.Edits {
-		if err := o.Before(ctx, fleet.Write{Role: e.Role}); err != nil {
+		if refused := o.Before(ctx, fleet.Write{Role: e.Role}); refused != nil { // the report says it, as the real fleet does
 			r.Counts[fleet.Refused]++
-			r.Stopped = &finding.Finding{Code: finding.TrustRefused, Why: err.Error()}
-			return r, nil
+			r.Stopped = &finding.Finding{Code: finding.TrustRefused, Why: refused.Error()}
+			break
 		}
 		*f.log = append(*f.log, "write "+e.Role)
 		r.Counts[fleet.Written]++
 	}
-	return r, f.apply
+	if r.Stopped == nil {
+		return r, f.apply
+	}
+	return r, nil
 }
 
 // roleKeeper plays the inventory.

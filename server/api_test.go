@@ -344,7 +344,7 @@ func serveOn(t *testing.T, s *Server, l net.Listener, socket string) (*http.Clie
 }
 
 // post asks for a move over a real socket.
-func post(t *testing.T, ctx context.Context, c *http.Client) (*http.Response, error) {
+func post(ctx context.Context, t *testing.T, c *http.Client) (*http.Response, error) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+Host+"/v1/moves", strings.NewReader(`{"to":"us-west-2","reason":"x"}`))
 	if err != nil {
@@ -368,7 +368,7 @@ func TestMoveStream(t *testing.T) {
 		}})
 		// The answer begins with the first event, so that is on its way already.
 		go func() { next <- "one" }()
-		res, err := post(t, t.Context(), c)
+		res, err := post(t.Context(), t, c)
 		if err != nil || res.StatusCode != 200 || res.Header.Get("Content-Type") != "application/x-ndjson" {
 			t.Fatalf("%+v, %v", res, err)
 		}
@@ -424,7 +424,7 @@ func TestMoveClientGone(t *testing.T) {
 		return control.MoveAnswer{}, ctx.Err()
 	}})
 	ctx, leave := context.WithCancel(t.Context())
-	res, err := post(t, ctx, c)
+	res, err := post(ctx, t, c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -448,7 +448,7 @@ func TestServeEnds(t *testing.T) {
 		returned = true
 		return control.MoveAnswer{}, ctx.Err()
 	}})
-	res, err := post(t, t.Context(), c)
+	res, err := post(t.Context(), t, c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -458,7 +458,7 @@ func TestServeEnds(t *testing.T) {
 	}
 	_, _ = io.Copy(io.Discard, res.Body)
 	_ = res.Body.Close()
-	if _, err := post(t, t.Context(), c); err == nil {
+	if _, err := post(t.Context(), t, c); err == nil {
 		t.Error("somebody answers after the end")
 	}
 }

@@ -18,6 +18,9 @@ const (
 	// the end of another one: vendors round to seconds.
 	drift         = 5 * time.Second
 	assumedWindow = time.Minute
+	// longestWindow bounds what an answer may claim: no vendor counts over more
+	// than an hour, and a wrong header must not silence calm reads for days.
+	longestWindow = time.Hour
 )
 
 // Bucket is what a vendor says of one rate bucket, and how many of its calls in
@@ -32,6 +35,7 @@ type Bucket struct {
 	limit     int
 	remaining int
 	ours      int
+	booked    int       // calm calls let through whose answer has not come
 	until     time.Time // end of the window, on our clock
 }
 
@@ -46,8 +50,9 @@ func (b *Bucket) saw(r Rate, stated bool, now time.Time) {
 		b.assume(now)
 		return
 	}
-	if end := now.Add(r.Reset); !now.Before(b.until) || end.After(b.until.Add(drift)) {
-		b.until, b.ours = end, 0
+	b.arrived()
+	if end := now.Add(min(r.Reset, longestWindow)); !now.Before(b.until) || end.After(b.until.Add(drift)) {
+		b.until, b.ours, b.booked = end, 0, 0
 	}
 	b.ours++
 	b.limit, b.remaining = r.Limit, r.Remaining
@@ -55,19 +60,29 @@ func (b *Bucket) saw(r Rate, stated bool, now time.Time) {
 
 // assume counts a call against the assumed limit, in windows of our own.
 func (b *Bucket) assume(now time.Time) {
+	b.arrived()
 	if !now.Before(b.until) {
-		b.until, b.ours = now.Add(assumedWindow), 0
+		b.until, b.ours, b.booked = now.Add(assumedWindow), 0, 0
 	}
 	b.ours++
 	b.limit, b.remaining = b.Assumed, b.Assumed
 }
 
-// calmWait returns how long a calm-time call should wait, 0 for not at all.
+// arrived takes one booking back: its answer counts from now on.
+func (b *Bucket) arrived() { b.booked = max(0, b.booked-1) }
+
+// calmWait returns how long a calm-time call should wait; 0 for not at all, and
+// then the call is booked, so that several at once do not all take the last
+// place.
 func (b *Bucket) calmWait(now time.Time) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	share := calmShare * float64(b.limit)
-	if b.limit == 0 || !now.Before(b.until) || (float64(b.ours+1) <= share && float64(b.remaining) > share) {
+	if b.limit == 0 || !now.Before(b.until) {
+		return 0
+	}
+	if float64(b.ours+b.booked+1) <= share && float64(b.remaining-b.booked) > share {
+		b.booked++
 		return 0
 	}
 	return b.until.Sub(now)

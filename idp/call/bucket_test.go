@@ -1,8 +1,11 @@
 package call_test
 
 import (
+	"context"
 	"net/http"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -99,6 +102,35 @@ func TestAMoveIsNotHeldBack(t *testing.T) {
 		}
 		if took := time.Since(begun); took != 0 {
 			t.Errorf("waited %v", took)
+		}
+	})
+}
+
+// spec 2.3: calls that start together do not all take the last place of the
+// calm-time share. The saboteur would be a bucket that counts answers only.
+func TestCalmCallsAtOnceShareTheBucket(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Int32
+		s := &server{answer: func(*http.Request) (*http.Response, error) {
+			asked.Add(1)
+			<-time.After(50 * time.Millisecond)
+			return reply(200, "X-Left", "60")
+		}}
+		c, b := caller(t, s, vendor()), &call.Bucket{}
+		get := func() {
+			ctx, cancel := context.WithTimeout(idp.Calm(t.Context()), time.Second)
+			defer cancel()
+			_, _ = c.Get(ctx, call.Request{Bucket: b, Subject: "app x", Path: "/x"}) // some are held back, that is the point
+		}
+		get() // learns the limit of 100
+		var all sync.WaitGroup
+		for range 80 {
+			all.Go(get)
+		}
+		all.Wait()
+		if n := asked.Load(); n != 30 {
+			t.Errorf("%d calm calls went out of a bucket of 100, want 30", n)
 		}
 	})
 }

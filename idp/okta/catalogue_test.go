@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -162,7 +163,7 @@ func nullStaysNull(t *testing.T, c idp.Codec) (err error) {
 			return
 		}
 		if diff, e := idp.ChangedText(before, snapshot(t, w), c.Volatile()); e != nil || len(diff) > 0 {
-			err = fmt.Errorf("after the undo these differ: %v (%v)", diff, e)
+			err = errors.Join(fmt.Errorf("after the undo these differ: %v", diff), e)
 		}
 	})
 	return err

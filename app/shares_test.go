@@ -79,6 +79,7 @@ func TestSharesWatch(t *testing.T) {
 				t.Errorf("%s: ready %d and %d, told %v", what, readyIn(s, "corp"), readyIn(s, "labs"), told)
 			}
 		}
+		time.Sleep(reloadEvery / 2) // from now on no step of the test falls on a tick of the watch
 		expect("nothing new", 3, -1, 0, 0)
 		rolesKept(t, k, "corp", 5, at.Add(time.Minute))
 		expect("one was written", 5, -1, 1, 0)

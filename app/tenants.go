@@ -3,13 +3,16 @@ package app
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/samlfailover/samlfailover/config"
 	"github.com/samlfailover/samlfailover/failover/move"
 	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/idp"
+	"github.com/samlfailover/samlfailover/idp/generic"
 	"github.com/samlfailover/samlfailover/idp/okta"
 	"github.com/samlfailover/samlfailover/idp/onelogin"
 	"github.com/samlfailover/samlfailover/idp/pingone"
@@ -18,16 +21,16 @@ import (
 	"github.com/samlfailover/samlfailover/signin"
 )
 
-// maker builds one kind of tenant. A new identity provider is one more entry
-// in makers.
-type maker func(t config.Tenant, token secret.Value, n *outbound.Network, log *slog.Logger) (move.Vendor, error)
+// maker builds one kind of tenant; apps are those that the config names in it.
+// A new identity provider is one more entry in makers.
+type maker func(t config.Tenant, apps []idp.AppID, token secret.Value, n *outbound.Network, log *slog.Logger) (move.Vendor, error)
 
 // makers lists the identity providers by the config's `kind`.
 func makers() map[string]maker {
-	return map[string]maker{"okta": newOkta, "onelogin": newOneLogin, "pingone": newPingOne}
+	return map[string]maker{"okta": newOkta, "onelogin": newOneLogin, "pingone": newPingOne, "generic": newGeneric}
 }
 
-func newOkta(t config.Tenant, credential secret.Value, n *outbound.Network, log *slog.Logger) (move.Vendor, error) {
+func newOkta(t config.Tenant, _ []idp.AppID, credential secret.Value, n *outbound.Network, log *slog.Logger) (move.Vendor, error) {
 	o := okta.Options{Network: n, Name: t.Name, URL: t.URL, Logger: log}
 	if t.OAuth.ClientID == "" {
 		o.Token = credential
@@ -43,7 +46,7 @@ func newOkta(t config.Tenant, credential secret.Value, n *outbound.Network, log 
 	}}, nil
 }
 
-func newOneLogin(t config.Tenant, token secret.Value, n *outbound.Network, log *slog.Logger) (move.Vendor, error) {
+func newOneLogin(t config.Tenant, _ []idp.AppID, token secret.Value, n *outbound.Network, log *slog.Logger) (move.Vendor, error) {
 	tenant, err := onelogin.New(onelogin.Options{Network: n, Name: t.Name, URL: t.URL, ClientID: t.ClientID, ClientSecret: token, Logger: log})
 	if err != nil {
 		return move.Vendor{}, err
@@ -55,7 +58,7 @@ func newOneLogin(t config.Tenant, token secret.Value, n *outbound.Network, log *
 	}}, nil
 }
 
-func newPingOne(t config.Tenant, clientSecret secret.Value, n *outbound.Network, log *slog.Logger) (move.Vendor, error) {
+func newPingOne(t config.Tenant, _ []idp.AppID, clientSecret secret.Value, n *outbound.Network, log *slog.Logger) (move.Vendor, error) {
 	tld, own := strings.CutPrefix(t.URL, "https://api.pingone.")
 	o := pingone.Options{Network: n, Name: t.Name, APIURL: t.URL, AuthURL: t.PingOne.AuthURL,
 		Environment: t.PingOne.Environment, WorkerEnvironment: t.PingOne.WorkerEnvironment,
@@ -74,6 +77,15 @@ func newPingOne(t config.Tenant, clientSecret secret.Value, n *outbound.Network,
 		}
 		return "https://console.pingone." + tld + "/?env=" + t.PingOne.Environment
 	}}, nil
+}
+
+func newGeneric(t config.Tenant, apps []idp.AppID, key secret.Value, n *outbound.Network, log *slog.Logger) (move.Vendor, error) {
+	tenant, err := generic.New(generic.Options{Network: n, Name: t.Name, URL: t.URL, Path: t.Path, Secret: key, Apps: apps, Logger: log})
+	if err != nil {
+		return move.Vendor{}, err
+	}
+	// Where people administer what is behind a webhook is not known here.
+	return move.Vendor{Tenant: tenant, Codec: generic.Codec{}, AdminURL: func(idp.AppID) string { return "" }}, nil
 }
 
 // oktaAdminURL is the app's page in Okta's admin console, which lives on the
@@ -104,7 +116,7 @@ func vendors(c *config.Config, secrets config.Secrets, n *outbound.Network, log 
 		if !ok {
 			return nil, fmt.Errorf("tenant %s: no adapter for kind %q", t.Name, t.Kind)
 		}
-		v, err := build(t, secrets.Tokens[t.Name], n, log)
+		v, err := build(t, slices.Sorted(maps.Keys(standby[t.Name])), secrets.Tokens[t.Name], n, log)
 		if err != nil {
 			return nil, fmt.Errorf("tenant %s: %w", t.Name, err)
 		}

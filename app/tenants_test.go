@@ -2,7 +2,11 @@ package app
 
 import (
 	"encoding/json"
+	"io"
 	"log/slog"
+	"net/http"
+	"path"
+	"slices"
 	"strings"
 	"testing"
 
@@ -85,3 +89,44 @@ federations: [{name: prod, regions: [us-east-1, us-west-2], apps: [{tenant: p, i
 		}
 	}
 }
+
+// A tenant of kind generic is built from the config, and lists the apps that
+// the config names in it.
+func TestGenericTenant(t *testing.T) {
+	t.Parallel()
+	c, err := config.Parse("x.yaml", []byte(`tenants: [{name: own, kind: generic, url: "https://webhook.example", path: /samlfailover, secret: "env:WEBHOOK"},
+ {name: other, kind: generic, url: "https://webhook.example", secret: "env:OTHER"}]
+federations: [{name: prod, regions: [us-east-1, us-west-2], apps: [{tenant: own, id: b}, {tenant: other, id: c}, {tenant: own, id: a}]}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked []string
+	network, err := outbound.New(outbound.Settings{Proxy: "direct", RoundTripper: roundTripper(func(r *http.Request) (*http.Response, error) {
+		asked = append(asked, r.URL.String())
+		body := `{"id":"` + path.Base(r.URL.Path) + `","acs":"https://signin.aws.amazon.com/saml"}`
+		return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}, nil
+	})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := secret.New(strings.Repeat("k", 32))
+	all, err := vendors(c, config.Secrets{Tokens: map[string]secret.Value{"own": key, "other": key}}, network, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	docs, err := all["own"].Tenant.List(t.Context())
+	if want := []string{"https://webhook.example/samlfailover/apps/a", "https://webhook.example/samlfailover/apps/b"}; err != nil || len(docs) != 2 || !slices.Equal(asked, want) {
+		t.Errorf("%d documents, %v, from %v", len(docs), err, asked)
+	}
+	if app := all["own"].Codec.Describe(docs[0]); !app.Movable || all["own"].AdminURL("a") != "" {
+		t.Errorf("%+v", app)
+	}
+	if _, err := vendors(c, config.Secrets{Tokens: map[string]secret.Value{"own": key}}, network, slog.New(slog.DiscardHandler)); !finding.Is(err, finding.IdPAuth) {
+		t.Errorf("without a secret: %v", err)
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

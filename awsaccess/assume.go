@@ -48,6 +48,11 @@ type assumer struct {
 // Retrieve assumes the role. Only a Region that does not serve passes the call
 // on to the next; a refusal is the same everywhere.
 func (s *assumer) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	// Our own credentials come first, so that their absence is not taken for the
+	// silence of a Region's STS.
+	if _, err := s.access.base.Retrieve(ctx); err != nil {
+		return aws.Credentials{}, s.failure([]string{plain(err)}, err)
+	}
 	var told []string
 	var last error
 	for _, region := range s.access.regions {
@@ -62,9 +67,25 @@ func (s *assumer) Retrieve(ctx context.Context) (aws.Credentials, error) {
 		}
 		s.access.log.WarnContext(ctx, "sts region does not serve", "region", region, "role", s.role.RoleARN, "reason", plain(err))
 	}
-	return aws.Credentials{}, fmt.Errorf("%w: %w", finding.Finding{Code: finding.AccountUnreadable, Subject: s.role.RoleARN,
-		What: "the role could not be assumed", Why: strings.Join(told, "; "),
-		Remedy: "check that the role exists and that its trust policy lets our identity in" + externalIDHint(s.role.ExternalID)}, last)
+	return aws.Credentials{}, s.failure(told, last)
+}
+
+func (s *assumer) failure(told []string, last error) error {
+	return fmt.Errorf("%w: %w", finding.Finding{Code: finding.AccountUnreadable, Subject: s.role.RoleARN,
+		What: "the role could not be assumed", Why: strings.Join(told, "; "), Remedy: s.remedy(last)}, last)
+}
+
+// remedy is the next step after err, the last Region's answer: a refusal is
+// mended at the role, silence is not.
+func (s *assumer) remedy(err error) string {
+	var api smithy.APIError
+	switch {
+	case finding.Is(err, finding.AccountUnreadable):
+		return "give this program AWS credentials first: aws.profile or aws.access_key_id in the config, the environment, or a role of this host"
+	case !errors.As(err, &api):
+		return "check the network and the proxy between here and STS"
+	}
+	return "check that the role exists and that its trust policy lets our identity in" + externalIDHint(s.role.ExternalID)
 }
 
 func externalIDHint(id string) string {
@@ -113,7 +134,9 @@ func worthAnotherRegion(err error) bool {
 // was no answer.
 func plain(err error) string {
 	var api smithy.APIError
-	switch {
+	switch f, ok := errors.AsType[finding.Finding](err); {
+	case ok: // our own words, without the SDK's around them
+		return f.What + ": " + f.Why
 	case errors.As(err, &api):
 		return api.ErrorCode() + ": " + api.ErrorMessage()
 	case errors.Is(err, context.DeadlineExceeded):

@@ -104,6 +104,17 @@ func TestNoCredentials(t *testing.T) {
 	}
 }
 
+// Whoever has no credentials is told so, not to look at the role or the network.
+func TestNoCredentialsForARole(t *testing.T) {
+	a := chained(t, host(t, "", nil), &dials{})
+	creds := &assumer{access: a, role: RoleToAssume{RoleARN: "arn:aws:iam::111122223333:role/scan", SessionName: "test"}}
+	_, err := creds.Retrieve(t.Context())
+	f, ok := errors.AsType[finding.Finding](err)
+	if !ok || !strings.HasPrefix(f.Why, "no AWS credentials were found: ") || !strings.HasPrefix(f.Remedy, "give this program AWS credentials first") {
+		t.Errorf("error %v", err)
+	}
+}
+
 // spec 15.2
 func TestChainIgnoresEndpointOverrides(t *testing.T) {
 	token := filepath.Join(t.TempDir(), "token")

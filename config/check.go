@@ -143,6 +143,9 @@ func (c *checker) tenants() {
 		}
 		host, message, remedy := origin(t.URL)
 		if message != "" {
+			if t.Kind == "generic" {
+				remedy = "write it as https://webhook.example, and what follows the host as the key path"
+			}
 			c.fail(path, message, remedy)
 			continue
 		}
@@ -154,6 +157,7 @@ func (c *checker) tenants() {
 			c.pingone(t, host, fmt.Sprintf("tenants[%d]", i))
 			host += "/" + t.PingOne.Environment
 		}
+		host += t.Path
 		if j, ok := first[host]; ok {
 			c.fail(path, fmt.Sprintf("the tenant at %s is configured already, as %q", t.URL, c.doc.Tenants[j].Name), "configure each tenant once")
 			continue
@@ -165,7 +169,7 @@ func (c *checker) tenants() {
 // credential checks that a tenant has the keys of its kind's credential, and no
 // others.
 func (c *checker) credential(kind, section string) {
-	ways := map[string][][]string{"okta": {{"token"}, {"oauth"}}, "onelogin": {{"client_id", "client_secret"}}, "pingone": {{"client_id", "client_secret", "pingone"}}}[kind]
+	ways := map[string][][]string{"okta": {{"token"}, {"oauth"}}, "onelogin": {{"client_id", "client_secret"}}, "pingone": {{"client_id", "client_secret", "pingone"}}, "generic": {{"secret"}}}[kind]
 	if ways == nil {
 		return // the decoder refused the kind
 	}
@@ -173,7 +177,10 @@ func (c *checker) credential(kind, section string) {
 	for _, way := range ways {
 		takes = append(takes, strings.Join(way, " and "))
 	}
-	for _, key := range []string{"token", "oauth", "client_id", "client_secret", "pingone"} {
+	for _, key := range []string{"token", "oauth", "client_id", "client_secret", "pingone", "path", "secret"} {
+		if key == "path" && kind == "generic" {
+			continue // no credential, and not needed
+		}
 		if c.written(section, key) && !slices.ContainsFunc(ways, func(way []string) bool { return slices.Contains(way, key) }) {
 			c.fail(section+"."+key, fmt.Sprintf("a tenant of kind %s has no such key", kind), "remove it; this kind takes "+strings.Join(takes, ", or "))
 		}

@@ -44,3 +44,31 @@ func TestServiceTenant(t *testing.T) {
 		t.Errorf("the key's file is not watched: %q", got)
 	}
 }
+
+// Two webhooks on one host are two tenants where their paths differ, and the
+// secret's file is watched.
+//
+// spec 15.1
+func TestGenericTenants(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Dir(write(t, "webhook.key", marker+"key\n", 0o600))
+	c, err := Parse(filepath.Join(dir, "c.yaml"), []byte(`tenants:
+  - {name: one, kind: generic, url: "https://webhook.example/", path: /a/v1.2, secret: "file:webhook.key"}
+  - {name: two, kind: generic, url: "https://webhook.example", secret: "env:TWO"}
+federations:
+  - {name: prod, regions: [us-east-1, us-west-2], apps: [{tenant: one, id: aws-prod}, {tenant: two, id: 7}]}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if one, two := c.Tenants[0], c.Tenants[1]; one.URL != "https://webhook.example" || one.Path != "/a/v1.2" || two.Path != "" {
+		t.Errorf("%+v, %+v", one, two)
+	}
+	s, err := c.Resolve(secret.Resolver{Dir: dir, Env: map[string]string{"TWO": "other"}})
+	if err != nil || s.Tokens["one"].Reveal() != marker+"key" || s.Tokens["two"].Reveal() != "other" {
+		t.Errorf("the secrets did not resolve: %v", err)
+	}
+	if got := c.references()["tenants[0].secret"]; got != filepath.Join(dir, "webhook.key") {
+		t.Errorf("the secret's file is not watched: %q", got)
+	}
+}

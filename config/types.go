@@ -92,17 +92,19 @@ type AWS struct {
 }
 
 // Tenant is one tenant of an identity provider. URL is its origin, without a
-// trailing slash. Token and ClientSecret are references, and which of them is
-// there depends on the kind: Resolve turns it into the secret.
+// trailing slash. Token, ClientSecret and Secret are references, and which of
+// them is there depends on the kind: Resolve turns it into the secret.
 type Tenant struct {
 	Name         string  `yaml:"name" required:"true" pattern:"name" doc:"Your word for the tenant; apps refer to it."`
-	Kind         string  `yaml:"kind" required:"true" enum:"okta,onelogin,pingone" doc:"The vendor. pingone is the PingOne platform, not PingOne for Enterprise."`
-	URL          string  `yaml:"url" required:"true" doc:"The tenant's https origin, such as https://example.okta.com or https://example.onelogin.com: no path, no -admin host. PingOne: the API of its region, such as https://api.pingone.eu."`
+	Kind         string  `yaml:"kind" required:"true" enum:"okta,onelogin,pingone,generic" doc:"The vendor. pingone is the PingOne platform, not PingOne for Enterprise. generic is a webhook of your own, for a vendor that has no adapter here."`
+	URL          string  `yaml:"url" required:"true" doc:"The tenant's https origin, such as https://example.okta.com or https://example.onelogin.com: no path, no -admin host. PingOne: the API of its region, such as https://api.pingone.eu. Generic: the webhook's host."`
 	Token        Ref     `yaml:"token" doc:"Okta: reference to the API token. Instead of oauth."`
 	OAuth        OAuth   `yaml:"oauth" doc:"Okta: the service app to call the API as. Instead of token."`
 	ClientID     string  `yaml:"client_id" pattern:"id" digits:"true" doc:"OneLogin: the id of the API credential. PingOne: the client id of the worker app."`
 	ClientSecret Ref     `yaml:"client_secret" doc:"OneLogin and PingOne: reference to the secret that belongs to client_id."`
 	PingOne      PingOne `yaml:"pingone" doc:"PingOne: the environment, and how the worker app proves itself."`
+	Path         string  `yaml:"path" pattern:"path" doc:"Generic: what stands before /apps/ID in the webhook's URLs, such as /samlfailover. Absent: nothing."`
+	Secret       Ref     `yaml:"secret" doc:"Generic: reference to the secret, at least 32 bytes, that both sides sign with."`
 
 	ProvenKinds []ProvenKind `yaml:"proven_kinds" max:"20" doc:"Kinds of app that a person has moved and moved back in this tenant. A kind of which it is not known what a write does to it is not written without."`
 }
@@ -145,6 +147,9 @@ func (t Tenant) Proven() []string {
 func (t Tenant) credential() (key string, ref Ref) {
 	if t.ClientSecret != "" {
 		return "client_secret", t.ClientSecret
+	}
+	if t.Secret != "" {
+		return "secret", t.Secret
 	}
 	if t.OAuth.PrivateKey != "" {
 		return "oauth.private_key", t.OAuth.PrivateKey

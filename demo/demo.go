@@ -65,9 +65,9 @@ type Login struct {
 	App     string `json:"app"`
 	User    string `json:"user"`
 	OK      bool   `json:"ok"`
-	Region  string `json:"region,omitempty"`
-	Landing string `json:"landing,omitempty"`
-	Reason  string `json:"reason,omitempty"`
+	Region  string `json:"region"` // "" when no console was reached
+	Landing string `json:"landing"`
+	Reason  string `json:"reason"` // "" when OK
 }
 
 // The Regions of the story.
@@ -250,7 +250,7 @@ func (s *story) mustLand(ls []Login, region string) {
 // keepOpen says how to go on playing.
 func (s *story) keepOpen() {
 	s.tell.chapter("STILL RUNNING")
-	s.tell.say("The world and the controller stay up until you press Ctrl-C. In another shell:")
+	s.tell.say("The world and the controller stay up until you press Ctrl-C. In another shell, with samlfailover from go install ./cmd/samlfailover:")
 	for _, l := range []string{". " + filepath.Join(s.dir, "env"), "samlfailover status", "samlfailover sandbox fault us-east-1 down",
 		"samlfailover sandbox login", "samlfailover explain", "samlfailover sandbox heal"} {
 		s.tell.say("  %s", l)

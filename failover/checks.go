@@ -50,9 +50,26 @@ func checkActiveHealthy(v *view) ruling {
 		return pass("an app is in a Region that is not healthy")
 	}
 	if len(v.moving) > 0 && v.cause == Failback {
+		if v.s.Request != nil {
+			return pass("an operator asks to go home")
+		}
 		return pass("the apps' Regions are healthy, and home is healthy again")
 	}
-	return hold("every app is in a Region that works", "a Region with apps in it that stops working, or a request: "+v.command(""))
+	return hold(v.whyHealthy(), "a Region with apps in it that stops working, or an operator: "+v.commandTo("REGION", ""))
+}
+
+// whyHealthy does not count apps whose Region nobody knows among the healthy.
+func (v *view) whyHealthy() string {
+	var unknown []string
+	for _, a := range v.apps {
+		if a.region.IsZero() {
+			unknown = append(unknown, a.ref.Name)
+		}
+	}
+	if len(unknown) == 0 {
+		return "every app is in a Region that works"
+	}
+	return "every app whose Region is known is in one that works; not known: " + strings.Join(unknown, ", ")
 }
 
 func checkFailbackDue(v *view) ruling {

@@ -18,6 +18,10 @@ func (v *view) command(override string) string {
 	if !v.to.IsZero() {
 		to = v.to.String()
 	}
+	return v.commandTo(to, override)
+}
+
+func (v *view) commandTo(to, override string) string {
 	cmd := fmt.Sprintf("samlfailover move --federation %s --to %s --reason TEXT", v.s.Federation.Name, to)
 	if override != "" {
 		cmd += " --override " + override

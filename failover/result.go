@@ -74,11 +74,16 @@ type Result struct {
 	Why        string        `json:"why,omitempty"` // why not verified
 	Proof      Level         `json:"proof"`
 	Apps       []AppResult   `json:"apps"`
+	Stuck      int           `json:"stuck,omitempty"` // apps that should move but must not be written
 	HandSteps  []HandStep    `json:"hand_steps,omitempty"`
 	Started    time.Time     `json:"started"`
 	Finished   time.Time     `json:"finished"`
 	UserText   []string      `json:"user_text,omitempty"` // what to tell the people who sign in
 }
+
+// Meant counts the apps that should move: those of the plan and those that
+// must not be written.
+func (r Result) Meant() int { return len(r.Apps) + r.Stuck }
 
 // Moved counts the apps that were read back at the target.
 func (r Result) Moved() int {

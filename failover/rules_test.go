@@ -38,7 +38,9 @@ func ruleRows() []ruleRow {
 		{ActiveUnknown, "the last good read is too old", with(outage(), func(s *Situation) {
 			s.Apps[0].ReadAt, s.Apps[1].ReadAt = now.Add(-25*time.Hour), now.Add(-25*time.Hour)
 		}), Hold, Hold, "24 h", "one good read"},
-		{ActiveHealthy, "all is well", calm(), Hold, Hold, "works", "samlfailover move"},
+		{ActiveHealthy, "all is well", calm(), Hold, Hold, "every app is in a Region that works", "samlfailover move --federation corp --to REGION"},
+		{ActiveHealthy, "an app whose Region nobody knows is not called well", with(calm(), func(s *Situation) { s.Apps = s.Apps[:1] }),
+			Hold, Hold, "every app whose Region is known is in one that works; not known: b", "samlfailover move"},
 		{ActiveHealthy, "away, and home is still broken", with(outage(), func(s *Situation) { s.Apps = []AppState{appIn("a", west), appIn("b", west)} }),
 			Hold, Hold, "works", "stops working"},
 		{FailbackDue, "home is healthy again", with(calm(), func(s *Situation) { s.Apps = []AppState{appIn("a", west), appIn("b", west)} }),

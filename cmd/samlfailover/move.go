@@ -62,6 +62,9 @@ func (p *program) showPlanned(d control.Decision) error {
 		for _, l := range d.Plan.Lines() {
 			p.line("%s", l)
 		}
+		if age := oldestRead(d); age >= time.Minute {
+			p.line("  as read %s ago; a move reads every app again before it writes", age)
+		}
 		p.line("")
 	}
 	if !control.MoveHolds(d) {
@@ -75,6 +78,15 @@ func (p *program) showPlanned(d control.Decision) error {
 		p.showHeld(d)
 	}
 	return quietly(plannedCode(d))
+}
+
+// oldestRead is the age of the oldest read that a planned decision rests on.
+func oldestRead(d control.Decision) time.Duration {
+	var age time.Duration
+	for _, s := range d.Plan.Steps {
+		age = max(age, d.At.Sub(s.ReadAt))
+	}
+	return age.Round(time.Second)
 }
 
 // showHeld tells why nothing moves; explain has the evidence.
@@ -177,12 +189,15 @@ func (p *program) showMoved(a control.MoveAnswer) error {
 	}
 	res := a.Result
 	p.line("")
-	p.line("%d of %d apps moved to %s: %s, proof %s", res.Moved(), meantToMove(a), res.To, res.Status, res.Proof)
+	p.line("%d of %d apps moved to %s: %s, proof %s", res.Moved(), res.Meant(), res.To, res.Status, res.Proof)
 	if res.Why != "" {
 		p.line("  %s", escape.Terminal(res.Why))
 	}
 	for _, h := range res.HandSteps {
-		p.line("By hand, app %s: set %s to %s (now %s) %s", escape.Terminal(h.App.Name), escape.Terminal(h.Field), escape.Terminal(h.Target), escape.Terminal(h.Current), escape.Terminal(h.AdminURL))
+		p.line("By hand, app %s: set %s to %s (now %s)", escape.Terminal(h.App.Name), escape.Terminal(h.Field), escape.Terminal(h.Target), escape.Terminal(h.Current))
+		if h.AdminURL != "" {
+			p.line("  at %s", escape.Terminal(h.AdminURL))
+		}
 	}
 	if len(res.UserText) > 0 {
 		p.line("")
@@ -192,21 +207,6 @@ func (p *program) showMoved(a control.MoveAnswer) error {
 		}
 	}
 	return quietly(movedCode(a))
-}
-
-// meantToMove counts the apps of a move: those with a step, and those that
-// should have one but must not be written.
-func meantToMove(a control.MoveAnswer) int {
-	n := len(a.Result.Apps)
-	if a.Decision.Plan == nil {
-		return n
-	}
-	for _, left := range a.Decision.Plan.Left {
-		if left.Blocking {
-			n++
-		}
-	}
-	return n
 }
 
 func movedCode(a control.MoveAnswer) int {

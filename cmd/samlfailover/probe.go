@@ -18,11 +18,13 @@ import (
 type probeFlags struct {
 	regions   []string
 	partition string
-	all       bool
-	watch     bool
-	explain   bool
-	timeout   time.Duration
-	every     time.Duration
+	// onlyPartition: --partition was given, so a --region has to be in it.
+	onlyPartition bool
+	all           bool
+	watch         bool
+	explain       bool
+	timeout       time.Duration
+	every         time.Duration
 }
 
 func newProbe(p *program) *cobra.Command {
@@ -43,7 +45,10 @@ With --output json there is one object per probe:
 region, kind, ok, phase, code, reason, ms. phase is how far it came: dns, connect,
 proxy, tls, request, first_byte, body, content (the last is success when ok).`,
 		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runProbe(cmd.Context(), p, f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f.onlyPartition = cmd.Flags().Changed("partition")
+			return runProbe(cmd.Context(), p, f)
+		},
 	}
 	c.Flags().StringArrayVar(&f.regions, "region", nil, "probe only this `REGION` (may be given several times)")
 	c.Flags().StringVar(&f.partition, "partition", string(signin.AWS), "`PARTITION` whose Regions are probed")
@@ -104,6 +109,9 @@ func probeRegions(f probeFlags) ([]signin.Region, error) {
 			r, err := signin.ParseRegion(code)
 			if err != nil {
 				return nil, usagef("--region: %w", err)
+			}
+			if f.onlyPartition && string(r.Partition()) != f.partition {
+				return nil, usagef("--region %s is in partition %s, not %q; leave out --partition", r, r.Partition(), f.partition)
 			}
 			if !slices.Contains(out, r) {
 				out = append(out, r)

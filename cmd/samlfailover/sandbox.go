@@ -104,12 +104,17 @@ func newSandboxFault(p *program) *cobra.Command {
 			"TARGET is a host name, a service (signin, console, sts, sts-global, iam, okta), a Region or a tenant.\n" +
 			"A Region takes all that lives there: us-east-1 also IAM and the global STS.\n\nKIND is one of:\n  " +
 			strings.Join(fault.Help(), "\n  "),
-		Args: cobra.ExactArgs(2),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 2 {
+				return usagef("say what to break and how, as in: samlfailover sandbox fault us-east-1 down; see: %s --help", cmd.CommandPath())
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if _, err := fault.ParseEffect(args[1]); err != nil {
 				return usagef("%w", err)
 			}
-			if percent < 0 || percent > 100 || lasts < 0 {
+			if percent < 1 || percent > 100 || lasts < 0 {
 				return usagef("--percent is 1 to 100, and --for a time such as 30s")
 			}
 			return p.withSandbox(cmd.Context(), func(ctx context.Context, c *admin.Client) error {
@@ -126,7 +131,7 @@ func newSandboxFault(p *program) *cobra.Command {
 		},
 	}
 	c.Flags().DurationVar(&lasts, "for", 0, "heal by itself after this `TIME`, such as 30s (default: never)")
-	c.Flags().IntVar(&percent, "percent", 0, "hit only `N` in a hundred connections or requests (default: all)")
+	c.Flags().IntVar(&percent, "percent", 100, "hit only `N` in a hundred connections or requests")
 	return c
 }
 
@@ -158,10 +163,10 @@ func (p *program) showFaults(f admin.Faults) error {
 		return p.printJSON(f)
 	}
 	for _, r := range f.Healed {
-		p.line("healed  %s %s", escape.Terminal(r.Target), r.Effect)
+		p.line("healed  %s", escape.Terminal(r.String()))
 	}
 	for _, r := range f.Rules {
-		p.line("broken  %s %s", escape.Terminal(r.Target), r.Effect)
+		p.line("broken  %s", escape.Terminal(r.String()))
 	}
 	if len(f.Rules) == 0 {
 		p.line("Nothing is broken.")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -43,7 +44,7 @@ JSON): it is a secret for five minutes.`,
 
 type loginLine struct {
 	login.Result
-	AssertionFile string `json:"assertion_file,omitempty"`
+	AssertionFile string `json:"assertion_file"` // "" when it did not come that far
 }
 
 func (p *program) showLogin(res login.Result) error {
@@ -61,7 +62,7 @@ func (p *program) showLogin(res login.Result) error {
 		}
 	} else {
 		for _, h := range res.Hops {
-			p.line("  %s %s -> %d", h.Method, escape.Terminal(h.URL), h.Status)
+			p.line("  %s %s -> %s", h.Method, escape.Terminal(h.URL), statusWord(h.Status))
 		}
 		if res.OK {
 			p.line("%s is signed in through %q in %s: %s", escape.Terminal(res.User), escape.Terminal(res.App), res.Region, escape.Terminal(res.Landing))
@@ -76,6 +77,14 @@ func (p *program) showLogin(res login.Result) error {
 		return quietly(exitFailed)
 	}
 	return nil
+}
+
+// statusWord is an HTTP status for people; 0 is an answer that never came.
+func statusWord(status int) string {
+	if status == 0 {
+		return "no answer"
+	}
+	return strconv.Itoa(status)
 }
 
 // writeAssertion keeps the SAML response for the owner alone, in dir; "" is the

@@ -154,7 +154,7 @@ func (p *program) showDecision(f control.FederationStatus) {
 		p.line("  samlfailover move --federation %s --to %s --reason \"...\"", escape.Terminal(f.Name), f.Proposal.To)
 	}
 	if m := f.LastMove; m != nil {
-		p.line("Last move: %s to %s, %d of %d apps, %s, proof %s, %s", m.Cause, m.To, m.Moved(), len(m.Apps), m.Status, m.Proof, m.Finished.UTC().Format(time.RFC3339))
+		p.line("Last move: %s to %s, %d of %d apps, %s, proof %s, %s", m.Cause, m.To, m.Moved(), m.Meant(), m.Status, m.Proof, m.Finished.UTC().Format(time.RFC3339))
 	}
 }
 
@@ -209,7 +209,7 @@ func (p *program) showExplanation(e control.Explanation, rules bool) {
 			}
 		}
 		p.line("  %d of %d roles are ready for it", r.Ready, r.Roles)
-		p.showProblems(r.NotReady)
+		p.showNotReady(r.NotReady)
 	}
 	if rules {
 		p.line("")

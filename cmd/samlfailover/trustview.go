@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/samlfailover/samlfailover/control"
@@ -22,20 +23,41 @@ func (p *program) showReadiness(fed federation.Federation, snap control.Snapshot
 	}
 	p.table(rows)
 	if names {
-		seen := map[string]bool{}
 		for _, r := range fed.Regions {
-			for _, f := range snap.Share(r).NotReady {
-				if !seen[f.Subject+f.What] {
-					seen[f.Subject+f.What] = true
-					p.showFinding(f)
-				}
-			}
+			p.showNotReady(snap.Share(r).NotReady)
 		}
 	}
 	p.showProblems(control.Problems(snap))
 }
 
 func count(n int) string { return fmt.Sprint(n) }
+
+// showNotReady prints roles in groups that share what is wrong and the next
+// step, one line each; --output json has the evidence.
+func (p *program) showNotReady(fs []finding.Finding) {
+	type group struct{ what, code, remedy string }
+	var order []group
+	lines := map[group][]string{}
+	for _, f := range fs {
+		g := group{f.What, string(f.Code), f.Remedy}
+		if lines[g] == nil {
+			order = append(order, g)
+		}
+		if l := strings.TrimSuffix(f.Subject+": "+f.Why, ": "); !slices.Contains(lines[g], l) {
+			lines[g] = append(lines[g], l)
+		}
+	}
+	for _, g := range order {
+		p.line("")
+		p.line("%s [%s]", escape.Terminal(g.what), g.code)
+		for _, l := range lines[g] {
+			p.line("  %s", escape.Terminal(l))
+		}
+		if g.remedy != "" {
+			p.line("  next: %s", escape.Terminal(g.remedy))
+		}
+	}
+}
 
 // showFinding prints what, why and the next step, indented under its subject.
 func (p *program) showFinding(f finding.Finding) {

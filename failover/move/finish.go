@@ -20,6 +20,7 @@ func (x *run) result() failover.Result {
 	}
 	for _, l := range x.r.Left {
 		if l.Blocking {
+			res.Stuck++
 			res.HandSteps = append(res.HandSteps, x.handLeft(l))
 		}
 	}
@@ -54,7 +55,7 @@ func judge(res failover.Result, left []failover.Left) (failover.Status, failover
 	}
 	switch {
 	case len(missing) > 0:
-		return failover.Incomplete, level, fmt.Sprintf("%d of %d moved; not moved: %s", res.Moved(), res.Moved()+len(missing), strings.Join(missing, "; "))
+		return failover.Incomplete, level, fmt.Sprintf("%d of %d moved; not moved: %s", res.Moved(), res.Meant(), strings.Join(missing, "; "))
 	case level >= failover.P3:
 		return failover.Verified, level, ""
 	case len(doubts) > 0:
@@ -136,7 +137,7 @@ func plain(raw json.RawMessage) string {
 }
 
 func finishText(res failover.Result) string {
-	text := fmt.Sprintf("%s: %d of %d apps moved, proven to %s", res.Status, res.Moved(), len(res.Apps), res.Proof)
+	text := fmt.Sprintf("%s: %d of %d apps moved, proven to %s", res.Status, res.Moved(), res.Meant(), res.Proof)
 	if res.Why != "" {
 		text += " (" + res.Why + ")"
 	}

@@ -220,6 +220,9 @@ func TestForeignAppIsLeft(t *testing.T) {
 	if res.Status != failover.Incomplete || res.Moved() != 2 || w.writes["b"] != 0 {
 		t.Errorf("the move ended as %+v", res)
 	}
+	if res.Stuck != 1 || res.Meant() != 3 || !strings.HasPrefix(res.Why, "2 of 3 moved; ") {
+		t.Errorf("the foreign app is not counted: %+v", res)
+	}
 	if len(res.HandSteps) != 1 || res.HandSteps[0].Current != "https://evil.example/saml" || res.HandSteps[0].Target != "https://us-west-2.signin.aws.amazon.com/saml" {
 		t.Errorf("hand steps are %+v", res.HandSteps)
 	}

@@ -175,14 +175,20 @@ func (c *Caller) signed(ctx context.Context, r Request) (Token, http.Header, err
 			return token, nil, &noCredential{err}
 		}
 	}
-	if c.vendor.Sign == nil {
+	if c.vendor.Sign == nil && c.vendor.SignBody == nil {
 		return token, header, nil
 	}
 	u, err := c.http.Resolve(r.Path)
 	if err != nil {
 		return token, nil, err
 	}
-	if err := c.vendor.Sign(header, token, r.Method, u.String()); err != nil {
+	if c.vendor.Sign != nil {
+		err = c.vendor.Sign(header, token, r.Method, u.String())
+	}
+	if err == nil && c.vendor.SignBody != nil {
+		err = c.vendor.SignBody(header, r.Method, u.String(), r.Body)
+	}
+	if err != nil {
 		return token, nil, &noCredential{err}
 	}
 	return token, header, nil

@@ -177,6 +177,35 @@ func TestChallenge(t *testing.T) {
 	}
 }
 
+// A signature over the whole call sees what leaves: method, URL and body, each
+// time anew, after Sign. Where it cannot be made, nothing leaves.
+func TestSignBody(t *testing.T) {
+	t.Parallel()
+	s := &server{answer: func(*http.Request) (*http.Response, error) { return reply(200) }}
+	v := vendor()
+	v.Sign = func(h http.Header, _ call.Token, _, _ string) error { h.Set("Proof", "key "); return nil }
+	var fault error
+	v.SignBody = func(h http.Header, method, url string, body []byte) error {
+		h.Set("Proof", h.Get("Proof")+method+" "+url+" "+string(body))
+		return fault
+	}
+	c := caller(t, s, v)
+	if _, err := c.Send(t.Context(), call.Request{Method: http.MethodPut, Path: "/x", Body: []byte("text")}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Get(t.Context(), call.Request{Path: "/y"}); err != nil {
+		t.Fatal(err)
+	}
+	all := s.requests()
+	if a, b := all[0].Header.Get("Proof"), all[1].Header.Get("Proof"); a != "key PUT https://api.example/x text" || b != "key GET https://api.example/y " {
+		t.Errorf("%q, %q", a, b)
+	}
+	fault = finding.Finding{Code: finding.IdPAuth, What: "no key", Remedy: "r"}
+	if _, err := c.Send(t.Context(), call.Request{Method: http.MethodPut, Path: "/x"}); !finding.Is(err, finding.IdPAuth) || len(s.requests()) != 2 {
+		t.Errorf("%v after %d requests", err, len(s.requests()))
+	}
+}
+
 // A token endpoint that is down is a fault like any other: a read waits a
 // little, a write may be tried again, and nothing goes out without a credential.
 func TestNoToken(t *testing.T) {

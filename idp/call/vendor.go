@@ -27,6 +27,9 @@ type Vendor struct {
 	// Sign puts the credential into the header of one attempt. url is the
 	// absolute URL that is about to be called, for proofs that name it.
 	Sign func(h http.Header, t Token, method, url string) error
+	// SignBody signs one attempt as a whole, its body included; it runs after
+	// Sign.
+	SignBody func(h http.Header, method, url string, body []byte) error
 	// TokenFault reports whether a 401 means that the token is worth nothing, so
 	// that one more try with a new one makes sense; nil = every 401 does. It is
 	// asked only if there are Tokens.

@@ -40,6 +40,8 @@ type Harness struct {
 	Around, Further []idp.Pointer
 	// Objects are objects of the app in which the vendor keeps unknown keys.
 	Objects []idp.Pointer
+	// NoLinks: no answer of this vendor names the address of a next one.
+	NoLinks bool
 
 	// Snapshot returns the app as the simulator holds it.
 	Snapshot func() json.RawMessage

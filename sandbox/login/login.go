@@ -27,9 +27,9 @@ type Result struct {
 	App     string `json:"app"` // label of the tile, or what was asked for
 	User    string `json:"user"`
 	OK      bool   `json:"ok"`
-	Region  string `json:"region,omitempty"`  // of the console reached
-	Landing string `json:"landing,omitempty"` // URL of the console page
-	Reason  string `json:"reason,omitempty"`  // why it failed, a sentence
+	Region  string `json:"region"`  // of the console reached; "" when none was
+	Landing string `json:"landing"` // URL of the console page; "" when none was reached
+	Reason  string `json:"reason"`  // why it failed, a sentence; "" when it did not
 	Hops    []Hop  `json:"hops"`
 
 	Role    string `json:"-"` // ARN of the role that the console shows

@@ -32,8 +32,8 @@ type Entry struct {
 	Service string    `json:"service,omitempty"`
 	Region  string    `json:"region,omitempty"`
 	Tenant  string    `json:"tenant,omitempty"`
-	Method  string    `json:"method,omitempty"`
-	Path    string    `json:"path,omitempty"`
+	Method  string    `json:"method"`
+	Path    string    `json:"path"`
 	Status  int       `json:"status"`
 	Note    string    `json:"note,omitempty"`
 }

@@ -101,8 +101,10 @@ func TestFlappingNetworkOfOurOwn(t *testing.T) {
 			}
 		})
 	}
+	// 25 runs gave 0 to 25 of some 140,000; the order in which probes answer is
+	// not the seed's, so the bound leaves room for a worse day.
 	t.Logf("blamed %d times, without a witness %d times", blamed, believed)
-	if believed == 0 || blamed*4000 > believed {
+	if believed == 0 || blamed*2500 > believed {
 		t.Errorf("our own fault was blamed on Regions %d times, without a witness %d times", blamed, believed)
 	}
 }

@@ -10,6 +10,7 @@ package idp
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/samlfailover/samlfailover/finding"
@@ -60,6 +61,26 @@ type App struct {
 
 // Region returns the active Region: where logins through the app go now.
 func (a App) Region() signin.Region { return a.ACS.Region() }
+
+// Subject names the app in findings: by its label where it has one, and its id.
+func (a App) Subject() string {
+	if a.Label != "" {
+		return fmt.Sprintf("app %s (%s)", a.Label, a.ID)
+	}
+	return subject(a.ID)
+}
+
+// Note adds a finding about the app.
+func (a *App) Note(f finding.Finding) {
+	f.Subject = a.Subject()
+	a.Findings = append(a.Findings, f)
+}
+
+// Refuse adds a finding that forbids a write.
+func (a *App) Refuse(f finding.Finding) {
+	a.Note(f)
+	a.Movable = false
+}
 
 // Refusal returns why the app may not be written: nil if it is movable, else
 // its gravest finding.

@@ -53,20 +53,6 @@ type description struct {
 	app idp.App
 }
 
-// note adds a finding; refuse adds one that forbids a write.
-func (d *description) note(f finding.Finding) {
-	f.Subject = "app " + string(d.app.ID)
-	if d.app.Label != "" {
-		f.Subject = fmt.Sprintf("app %s (%s)", d.app.Label, d.app.ID)
-	}
-	d.app.Findings = append(d.app.Findings, f)
-}
-
-func (d *description) refuse(f finding.Finding) {
-	d.note(f)
-	d.app.Movable = false
-}
-
 // text returns a text that may be absent or null; set tells whether there is
 // one. Any other type breaks the contract.
 func (d *description) text(p idp.Pointer) (s string, set bool) {
@@ -76,7 +62,7 @@ func (d *description) text(p idp.Pointer) (s string, set bool) {
 	}
 	s, isText := at.Text()
 	if !isText {
-		d.refuse(finding.Finding{Code: finding.IdPAnswer, What: fmt.Sprintf("the key %q of the webhook's document is not a text", strings.TrimPrefix(string(p), "/")),
+		d.app.Refuse(finding.Finding{Code: finding.IdPAnswer, What: fmt.Sprintf("the key %q of the webhook's document is not a text", strings.TrimPrefix(string(p), "/")),
 			Remedy: "let the webhook answer what docs/idp/generic.md asks for"})
 	}
 	return s, isText
@@ -89,7 +75,7 @@ func (d *description) state() {
 		d.app.Status = activeStatus
 	}
 	if set && s != activeStatus {
-		d.note(finding.Finding{Code: finding.AppInactive, What: "nobody can sign in through this app", Why: fmt.Sprintf("its status is %q", call.Cut(s, 100)),
+		d.app.Note(finding.Finding{Code: finding.AppInactive, What: "nobody can sign in through this app", Why: fmt.Sprintf("its status is %q", call.Cut(s, 100)),
 			Remedy: "activate it in the identity provider if it is meant to work; it is never activated from here"})
 	}
 }
@@ -104,7 +90,7 @@ func (d *description) endpoint() {
 		d.app.ACS = acs
 		return
 	}
-	d.refuse(finding.Finding{Code: finding.ForeignACS, What: "the app's sign-in endpoint is not AWS's; it is not written",
+	d.app.Refuse(finding.Finding{Code: finding.ForeignACS, What: "the app's sign-in endpoint is not AWS's; it is not written",
 		Why:      "the endpoint of an app has to be in the catalogue",
 		Remedy:   "find out who set it: whoever owns that host receives people's assertions; then correct it in the identity provider",
 		Evidence: map[string]string{string(acsURL): shown(at)}})
@@ -114,7 +100,7 @@ func (d *description) endpoint() {
 func (d *description) landing() {
 	d.app.RelayState, _ = d.text(relayState)
 	if f, ok := idp.RelayFinding("", d.app.RelayState, signin.Target{}); ok {
-		d.note(f)
+		d.app.Note(f)
 	}
 }
 

@@ -42,7 +42,7 @@ func (d *description) unproven() {
 	if slices.Contains(d.proven, AccountKind) {
 		return
 	}
-	d.refuse(finding.Finding{Code: finding.UnprovenKind, What: "the app is watched and not written, because nobody has tried a write to this kind in this tenant",
+	d.app.Refuse(finding.Finding{Code: finding.UnprovenKind, What: "the app is watched and not written, because nobody has tried a write to this kind in this tenant",
 		Why:    "it may hold access keys for the import of roles, which read back as null; whether writing the app clears them is not documented",
 		Remedy: "move a test app of this kind and back, see that its role import still works, then list " + AccountKind + " under proven_kinds of the tenant"})
 }
@@ -68,7 +68,7 @@ func (d *description) catalogue(foreign map[string]string) {
 	field, one := set[overrideACS]
 	other, two := set[acsOverride]
 	if one && two && field != other {
-		d.refuse(finding.Finding{Code: finding.ACSDisagrees, What: "overrideAcsURL and ssoAcsUrlOverride are set to different endpoints",
+		d.app.Refuse(finding.Finding{Code: finding.ACSDisagrees, What: "overrideAcsURL and ssoAcsUrlOverride are set to different endpoints",
 			Why: "which of them Okta uses is not documented", Remedy: "clear the one that is not meant in the Okta console",
 			Evidence: map[string]string{"overrideAcsURL": text(d.doc, overrideACS), "ssoAcsUrlOverride": text(d.doc, acsOverride)}})
 	}
@@ -93,7 +93,7 @@ func (d *description) standard() {
 	name := text(d.doc, environment)
 	acs, err := signin.ParseACS(environments()[name])
 	if err != nil {
-		d.refuse(finding.Finding{Code: finding.UnsupportedKind, What: "the app uses the standard endpoint of an environment that is not known here",
+		d.app.Refuse(finding.Finding{Code: finding.UnsupportedKind, What: "the app uses the standard endpoint of an environment that is not known here",
 			Why: fmt.Sprintf("its awsEnvironmentType is %q", name), Remedy: "set the app's ACS URL in the Okta console once, to the endpoint it uses now"})
 		return
 	}

@@ -85,24 +85,6 @@ type description struct {
 	fields []idp.Pointer // that a move writes, the deciding one first
 }
 
-func (d *description) subject() string {
-	if d.app.Label != "" {
-		return fmt.Sprintf("app %s (%s)", d.app.Label, d.app.ID)
-	}
-	return "app " + string(d.app.ID)
-}
-
-// note adds a finding; refuse adds one that forbids a write.
-func (d *description) note(f finding.Finding) {
-	f.Subject = d.subject()
-	d.app.Findings = append(d.app.Findings, f)
-}
-
-func (d *description) refuse(f finding.Finding) {
-	d.note(f)
-	d.app.Movable = false
-}
-
 // kind decides what kind of app this is and whether we know how to move it.
 func (d *description) kind() {
 	name, mode := text(d.doc, "/name"), text(d.doc, "/signOnMode")
@@ -111,25 +93,25 @@ func (d *description) kind() {
 	switch {
 	case mode != samlSignOn:
 		d.app.Kind += ":" + strings.ToLower(mode)
-		d.refuse(finding.Finding{Code: finding.NotSAML, What: "the app does not sign in with SAML 2.0", Why: fmt.Sprintf("its sign-on mode is %q", mode),
+		d.app.Refuse(finding.Finding{Code: finding.NotSAML, What: "the app does not sign in with SAML 2.0", Why: fmt.Sprintf("its sign-on mode is %q", mode),
 			Remedy: "take it out of the config, or switch it to SAML 2.0 in the Okta console"})
 	case name == identityApp:
-		d.refuse(finding.Finding{Code: finding.UnsupportedKind, What: "an IAM Identity Center app cannot be moved",
+		d.app.Refuse(finding.Finding{Code: finding.UnsupportedKind, What: "an IAM Identity Center app cannot be moved",
 			Why:    "its endpoint belongs to one Identity Center instance, not to a Region's sign-in",
 			Remedy: "take it out of the config; Identity Center has its own Regional redundancy"})
 	case name == accountApp && !custom:
 		d.unproven()
 	case name == accountApp || !custom:
-		d.refuse(finding.Finding{Code: finding.UnsupportedKind, What: "this app from Okta's catalogue cannot be moved",
+		d.app.Refuse(finding.Finding{Code: finding.UnsupportedKind, What: "this app from Okta's catalogue cannot be moved",
 			Why:    "of the catalogue's apps only AWS Account Federation is known here",
 			Remedy: "change the endpoint of this app by hand in the Okta console, or use a custom SAML 2.0 app"})
 	default:
 		d.app.Kind = CustomKind
 	}
 	if d.app.Status == deletedStatus {
-		d.refuse(finding.Finding{Code: finding.AppNotFound, What: "the app is deleted", Remedy: "take it out of the config"})
+		d.app.Refuse(finding.Finding{Code: finding.AppNotFound, What: "the app is deleted", Remedy: "take it out of the config"})
 	} else if d.app.Status != activeStatus {
-		d.note(finding.Finding{Code: finding.AppInactive, What: "nobody can sign in through this app", Why: fmt.Sprintf("its status is %q", d.app.Status),
+		d.app.Note(finding.Finding{Code: finding.AppInactive, What: "nobody can sign in through this app", Why: fmt.Sprintf("its status is %q", d.app.Status),
 			Remedy: "activate it in the Okta console if it is meant to work; it is never activated from here"})
 	}
 }
@@ -145,7 +127,7 @@ func (d *description) endpoints() {
 	}
 	d.further(foreign)
 	if len(foreign) > 0 {
-		d.refuse(finding.Finding{Code: finding.ForeignACS, What: "the app holds a sign-in endpoint that is not AWS's; it is not written",
+		d.app.Refuse(finding.Finding{Code: finding.ForeignACS, What: "the app holds a sign-in endpoint that is not AWS's; it is not written",
 			Why:    "every endpoint of an app has to be in the catalogue",
 			Remedy: "find out who set it: whoever owns that host receives people's assertions; then correct it in the Okta console", Evidence: foreign})
 	}
@@ -167,7 +149,7 @@ func (d *description) custom(foreign map[string]string) {
 			continue
 		}
 		d.endpoint(p, foreign)
-		d.refuse(finding.Finding{Code: finding.UnsupportedKind, What: "a custom app holds an override field",
+		d.app.Refuse(finding.Finding{Code: finding.UnsupportedKind, What: "a custom app holds an override field",
 			Why: fmt.Sprintf("which of %s and ssoAcsUrl counts is not documented", p), Remedy: "clear the override in the Okta console"})
 	}
 }
@@ -185,7 +167,7 @@ func (d *description) agreement() {
 		}
 	}
 	if len(regions) > 1 {
-		d.note(finding.Finding{Code: finding.ACSDisagrees, What: "ACS URL, recipient and destination name different Regions",
+		d.app.Note(finding.Finding{Code: finding.ACSDisagrees, What: "ACS URL, recipient and destination name different Regions",
 			Why: "an earlier change was made by hand or was cut off; logins may fail", Remedy: "a move sets all of them", Evidence: evidence})
 	}
 }
@@ -222,19 +204,19 @@ func (d *description) extras() {
 	if at, ok := d.doc.At(relayState); ok && !at.IsNull() {
 		s, isText := at.Text()
 		if !isText {
-			d.refuse(finding.Finding{Code: finding.IdPAnswer, What: "defaultRelayState is neither a text nor null", Remedy: "look at the app in the Okta console"})
+			d.app.Refuse(finding.Finding{Code: finding.IdPAnswer, What: "defaultRelayState is neither a text nor null", Remedy: "look at the app in the Okta console"})
 		}
 		d.app.RelayState = s
 	}
 	if f, ok := idp.RelayFinding("", d.app.RelayState, signin.Target{}); ok {
-		d.note(f)
+		d.app.Note(f)
 	}
 	d.app.Audience = text(d.doc, audience)
 	if d.app.Kind == AccountKind {
 		d.app.Audience = text(d.doc, audienceOverride)
 	}
 	if _, err := signin.ParseACS(d.app.Audience); err == nil {
-		d.note(finding.Finding{Code: finding.AudienceIsEndpoint, What: "the audience is a sign-in endpoint and is left as it is",
+		d.app.Note(finding.Finding{Code: finding.AudienceIsEndpoint, What: "the audience is a sign-in endpoint and is left as it is",
 			Why: "AWS compares the recipient, not the audience", Remedy: "nothing; urn:amazon:webservices would fit every Region",
 			Evidence: map[string]string{"audience": d.app.Audience}})
 	}

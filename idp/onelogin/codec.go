@@ -72,24 +72,6 @@ type description struct {
 	app idp.App
 }
 
-func (d *description) subject() string {
-	if d.app.Label != "" {
-		return fmt.Sprintf("app %s (%s)", d.app.Label, d.app.ID)
-	}
-	return "app " + string(d.app.ID)
-}
-
-// note adds a finding; refuse adds one that forbids a write.
-func (d *description) note(f finding.Finding) {
-	f.Subject = d.subject()
-	d.app.Findings = append(d.app.Findings, f)
-}
-
-func (d *description) refuse(f finding.Finding) {
-	d.note(f)
-	d.app.Movable = false
-}
-
 // kind decides by what the app holds, not by its connector's id: which keys a
 // connector's configuration has is documented for few of them.
 func (d *description) kind() {
@@ -98,10 +80,10 @@ func (d *description) kind() {
 	d.app.Kind = "onelogin:connector-" + connector
 	switch {
 	case method != samlMethod:
-		d.refuse(finding.Finding{Code: finding.NotSAML, What: "the app does not sign in with SAML", Why: fmt.Sprintf("its auth_method is %q, SAML is %s", method, samlMethod),
+		d.app.Refuse(finding.Finding{Code: finding.NotSAML, What: "the app does not sign in with SAML", Why: fmt.Sprintf("its auth_method is %q, SAML is %s", method, samlMethod),
 			Remedy: "take it out of the config, or make a SAML app for AWS in OneLogin"})
 	case !hasACS:
-		d.refuse(finding.Finding{Code: finding.UnsupportedKind, What: "this connector's endpoint cannot be moved by API",
+		d.app.Refuse(finding.Finding{Code: finding.UnsupportedKind, What: "this connector's endpoint cannot be moved by API",
 			Why: "its configuration has no consumer_url: OneLogin's AWS connectors keep the endpoint to themselves",
 			Remedy: fmt.Sprintf("make an app with the connector %q, copy roles and parameters, set ACS, recipient and validator there, and name that app in the config",
 				customConnector)})
@@ -127,7 +109,7 @@ func (d *description) endpoints() {
 	switch {
 	case otherOK:
 	case blank(at):
-		d.note(finding.Finding{Code: finding.RecipientEmpty, What: "the app names no recipient, so OneLogin decides what the assertion says",
+		d.app.Note(finding.Finding{Code: finding.RecipientEmpty, What: "the app names no recipient, so OneLogin decides what the assertion says",
 			Why:    "AWS wants the endpoint there; logins can only work if OneLogin puts the ACS, and then a move of the ACS moves both",
 			Remedy: "set the recipient to the ACS in OneLogin, so that nothing is left to guess"})
 	default:
@@ -138,14 +120,14 @@ func (d *description) endpoints() {
 			"find out who set it: whoever owns that host receives people's assertions; then correct it in OneLogin", foreign)
 	}
 	if ok && otherOK && acs.Region() != other.Region() {
-		d.note(finding.Finding{Code: finding.ACSDisagrees, What: "ACS and recipient name different Regions",
+		d.app.Note(finding.Finding{Code: finding.ACSDisagrees, What: "ACS and recipient name different Regions",
 			Why: "an earlier change was made by hand or was cut off; logins may fail", Remedy: "a move sets both",
 			Evidence: map[string]string{"consumer_url": d.app.ACSText, "recipient": text(d.doc, recipient)}})
 	}
 }
 
 func (d *description) foreign(what, why, remedy string, evidence map[string]string) {
-	d.refuse(finding.Finding{Code: finding.ForeignACS, What: what, Why: why, Remedy: remedy, Evidence: evidence})
+	d.app.Refuse(finding.Finding{Code: finding.ForeignACS, What: what, Why: why, Remedy: remedy, Evidence: evidence})
 }
 
 func endpoint(at idp.Value) (signin.ACS, bool) {
@@ -163,14 +145,14 @@ func (d *description) judgeValidator() {
 	rule, err := judge(pattern)
 	switch {
 	case err != nil:
-		d.refuse(finding.Finding{Code: finding.ACSValidator, What: "it cannot be shown which endpoints the app's ACS URL validator admits; the app is not written",
+		d.app.Refuse(finding.Finding{Code: finding.ACSValidator, What: "it cannot be shown which endpoints the app's ACS URL validator admits; the app is not written",
 			Why: err.Error(), Remedy: advice(d.app.ACS.Region()), Evidence: evidence})
 	case rule.foreign != "":
 		evidence["it admits"] = rule.foreign
 		d.foreign("the app's ACS URL validator admits a host that is not AWS's; the app is not written",
 			"whoever can make a sign-in request may have the assertion sent there", advice(d.app.ACS.Region()), evidence)
 	case !d.app.ACS.IsZero() && !rule.whole.MatchString(d.app.ACSText):
-		d.note(finding.Finding{Code: finding.ACSValidator, What: "the app's ACS URL validator refuses the endpoint that the app has now",
+		d.app.Note(finding.Finding{Code: finding.ACSValidator, What: "the app's ACS URL validator refuses the endpoint that the app has now",
 			Why: "sign-in requests that name it may fail", Remedy: advice(d.app.ACS.Region()), Evidence: evidence})
 	}
 }
@@ -183,15 +165,15 @@ func (d *description) landing() {
 	if s, isText := at.Text(); isText {
 		d.app.RelayState = s
 	} else if ok && !at.IsNull() {
-		d.refuse(finding.Finding{Code: finding.IdPAnswer, What: string(p) + " is neither a text nor null", Remedy: "look at the app in OneLogin"})
+		d.app.Refuse(finding.Finding{Code: finding.IdPAnswer, What: string(p) + " is neither a text nor null", Remedy: "look at the app in OneLogin"})
 	}
 	other, _ := d.doc.At(relayOther)
 	if p != relayOther && !blank(other) && d.app.RelayState != "" {
-		d.refuse(finding.Finding{Code: finding.UnsupportedKind, What: "the app has two RelayStates",
+		d.app.Refuse(finding.Finding{Code: finding.UnsupportedKind, What: "the app has two RelayStates",
 			Why: "which of relaystate and relay counts is not documented", Remedy: "clear one of them in OneLogin"})
 	}
 	if f, ok := idp.RelayFinding("", d.app.RelayState, signin.Target{}); ok {
-		d.note(f)
+		d.app.Note(f)
 	}
 }
 
@@ -208,7 +190,7 @@ func relayPointer(doc idp.Value) idp.Pointer {
 func (d *description) audience() {
 	d.app.Audience = text(d.doc, audience)
 	if _, err := signin.ParseACS(d.app.Audience); err == nil {
-		d.note(finding.Finding{Code: finding.AudienceIsEndpoint, What: "the audience is a sign-in endpoint and is left as it is",
+		d.app.Note(finding.Finding{Code: finding.AudienceIsEndpoint, What: "the audience is a sign-in endpoint and is left as it is",
 			Why: "AWS compares the recipient, not the audience", Remedy: "nothing; urn:amazon:webservices would fit every Region",
 			Evidence: map[string]string{"audience": d.app.Audience}})
 	}

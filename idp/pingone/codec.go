@@ -83,30 +83,12 @@ type description struct {
 	app    idp.App
 }
 
-func (d *description) subject() string {
-	if d.app.Label != "" {
-		return fmt.Sprintf("app %s (%s)", d.app.Label, d.app.ID)
-	}
-	return "app " + string(d.app.ID)
-}
-
-// note adds a finding; refuse adds one that forbids a write.
-func (d *description) note(f finding.Finding) {
-	f.Subject = d.subject()
-	d.app.Findings = append(d.app.Findings, f)
-}
-
-func (d *description) refuse(f finding.Finding) {
-	d.note(f)
-	d.app.Movable = false
-}
-
 // kind decides what kind of app this is.
 func (d *description) kind() {
 	protocol := text(d.doc, "/protocol")
 	if protocol != saml {
 		d.app.Kind = "pingone:" + protocol
-		d.refuse(finding.Finding{Code: finding.NotSAML, What: "the app does not sign in with SAML", Why: fmt.Sprintf("its protocol is %q", call.Cut(protocol, 100)),
+		d.app.Refuse(finding.Finding{Code: finding.NotSAML, What: "the app does not sign in with SAML", Why: fmt.Sprintf("its protocol is %q", call.Cut(protocol, 100)),
 			Remedy: "take it out of the config, or make a SAML app for AWS in the PingOne console"})
 		return
 	}
@@ -125,7 +107,7 @@ func (d *description) status() {
 		d.app.Status = "enabled"
 	case "false":
 		d.app.Status = "disabled"
-		d.note(finding.Finding{Code: finding.AppInactive, What: "nobody can sign in through this app", Why: "it is disabled",
+		d.app.Note(finding.Finding{Code: finding.AppInactive, What: "nobody can sign in through this app", Why: "it is disabled",
 			Remedy: "enable it in the PingOne console if it is meant to work; it is never enabled from here"})
 	default:
 		d.app.Status = "unknown"
@@ -146,7 +128,7 @@ func (d *description) complete() {
 		lacks[string(enabled)] = shown(at)
 	}
 	if len(lacks) > 0 {
-		d.refuse(finding.Finding{Code: finding.IdPAnswer, What: "the app as read lacks what PingOne asks for in every update", Why: "it would be rejected, or its settings cleared",
+		d.app.Refuse(finding.Finding{Code: finding.IdPAnswer, What: "the app as read lacks what PingOne asks for in every update", Why: "it would be rejected, or its settings cleared",
 			Remedy: "open the app in the PingOne console, save it, and look again; if it stays, change its ACS URL by hand", Evidence: lacks})
 	}
 }
@@ -169,11 +151,11 @@ func (d *description) endpoints() {
 	}
 	switch {
 	case len(foreign) > 0:
-		d.refuse(finding.Finding{Code: finding.ForeignACS, What: "the app holds a sign-in endpoint that is not AWS's; it is not written",
+		d.app.Refuse(finding.Finding{Code: finding.ForeignACS, What: "the app holds a sign-in endpoint that is not AWS's; it is not written",
 			Why:    "every entry of acsUrls has to be in the catalogue: whoever asks for one of them receives the assertion there",
 			Remedy: "find out who set it: whoever owns that host receives people's assertions; then correct it in the PingOne console", Evidence: foreign})
 	case len(items) == 0 && !list.IsNull() && list.Raw() != nil:
-		d.refuse(finding.Finding{Code: finding.IdPAnswer, What: "the app's acsUrls is not a list with at least one URL", Remedy: "look at the app in the PingOne console"})
+		d.app.Refuse(finding.Finding{Code: finding.IdPAnswer, What: "the app's acsUrls is not a list with at least one URL", Remedy: "look at the app in the PingOne console"})
 	}
 }
 
@@ -185,7 +167,7 @@ func (d *description) signing() {
 	if text(d.doc, signingKey) != "" {
 		return
 	}
-	d.refuse(finding.Finding{Code: finding.SigningKeyUnknown, What: "the app does not say which key signs its assertions; it is not written",
+	d.app.Refuse(finding.Finding{Code: finding.SigningKeyUnknown, What: "the app does not say which key signs its assertions; it is not written",
 		Why:    "an update without idpSigning.key.id makes PingOne sign with the environment's default certificate, which AWS may not know",
 		Remedy: "choose the signing certificate in the app's configuration in the PingOne console: the one that AWS's IAM SAML provider holds"})
 }
@@ -204,12 +186,12 @@ func (d *description) catalogue() {
 		}
 	}
 	if len(strange) > 0 {
-		d.refuse(finding.Finding{Code: finding.UnsupportedKind, What: "an app whose template holds a URL that is not AWS's cannot be moved",
+		d.app.Refuse(finding.Finding{Code: finding.UnsupportedKind, What: "an app whose template holds a URL that is not AWS's cannot be moved",
 			Why:    "whether the template's configuration overrides acsUrls is not documented, so people's assertions might go there",
 			Remedy: "change the ACS URL of this app by hand in the PingOne console, or make a SAML app without the catalogue", Evidence: strange})
 	}
 	if len(own) > 0 && !slices.Contains(d.proven, d.app.Kind) {
-		d.refuse(finding.Finding{Code: finding.UnprovenKind, What: "the app's template names an endpoint or a Region, and nobody has tried in this tenant whether a move works",
+		d.app.Refuse(finding.Finding{Code: finding.UnprovenKind, What: "the app's template names an endpoint or a Region, and nobody has tried in this tenant whether a move works",
 			Why:    "whether the template's configuration overrides acsUrls is not documented",
 			Remedy: "move a test app of this kind and back, see that people land in the right Region, then list " + d.app.Kind + " under proven_kinds of the tenant; until then change this app by hand", Evidence: own})
 	}
@@ -222,16 +204,16 @@ func (d *description) extras() {
 	if at, ok := d.doc.At(relayState); ok && !at.IsNull() {
 		s, isText := at.Text()
 		if !isText {
-			d.refuse(finding.Finding{Code: finding.IdPAnswer, What: "defaultTargetUrl is neither a text nor null", Remedy: "look at the app in the PingOne console"})
+			d.app.Refuse(finding.Finding{Code: finding.IdPAnswer, What: "defaultTargetUrl is neither a text nor null", Remedy: "look at the app in the PingOne console"})
 		}
 		d.app.RelayState = s
 	}
 	if f, ok := idp.RelayFinding("", d.app.RelayState, signin.Target{}); ok {
-		d.note(f)
+		d.app.Note(f)
 	}
 	d.app.Audience = text(d.doc, entityID)
 	if _, err := signin.ParseACS(d.app.Audience); err == nil {
-		d.note(finding.Finding{Code: finding.AudienceIsEndpoint, What: "the entity id is a sign-in endpoint and is left as it is",
+		d.app.Note(finding.Finding{Code: finding.AudienceIsEndpoint, What: "the entity id is a sign-in endpoint and is left as it is",
 			Why: "AWS compares the recipient, not the audience", Remedy: "nothing; urn:amazon:webservices would fit every Region",
 			Evidence: map[string]string{"spEntityId": d.app.Audience}})
 	}

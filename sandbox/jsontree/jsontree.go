@@ -70,7 +70,7 @@ func (o Order) write(b *bytes.Buffer, v any) {
 	switch v := v.(type) {
 	case Object:
 		b.WriteByte('{')
-		for i, k := range o.keys(v) {
+		for i, k := range o.Keys(v) {
 			if i > 0 {
 				b.WriteByte(',')
 			}
@@ -102,7 +102,8 @@ func writeScalar(b *bytes.Buffer, v any) {
 	b.Truncate(b.Len() - 1) // Encode's newline
 }
 
-func (o Order) keys(in Object) []string {
+// Keys returns the keys of an object in this order.
+func (o Order) Keys(in Object) []string {
 	keys := make([]string, 0, len(in))
 	for k := range in {
 		keys = append(keys, k)

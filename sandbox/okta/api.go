@@ -8,6 +8,8 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+
+	"github.com/samlfailover/samlfailover/sandbox/jsontree"
 )
 
 // routes is everything that the org's host serves.
@@ -113,7 +115,7 @@ func readObject(w http.ResponseWriter, r *http.Request) (object, *apiError) {
 	if err != nil {
 		return nil, malformed()
 	}
-	sent, err := decode(body)
+	sent, err := jsontree.Decode(body)
 	if err != nil {
 		return nil, malformed()
 	}
@@ -143,9 +145,9 @@ func (o *Org) put(id string, sent object) ([]byte, effect, *apiError) {
 		return answer.raw, fault, nil
 	}
 	o.keepSecrets(a, sent)
-	stored := clone(next).(object)
+	stored := jsontree.Clone(next)
 	if fault.lose != "" {
-		removePointer(stored, fault.lose)
+		jsontree.Remove(stored, fault.lose)
 	}
 	o.store(a, stored)
 	return answer.raw, fault, nil

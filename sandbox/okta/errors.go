@@ -72,7 +72,7 @@ func (e *apiError) write(w http.ResponseWriter) {
 	for _, c := range e.causes {
 		causes = append(causes, object{"errorSummary": c})
 	}
-	writeJSON(w, e.status, encode(object{
+	writeJSON(w, e.status, keyOrder().Encode(object{
 		"errorCode": e.code, "errorSummary": e.summary, "errorLink": e.code,
 		"errorId": "oae" + strings.ToLower(rand.Text()), "errorCauses": causes,
 	}))

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/samlfailover/samlfailover/sandbox/jsontree"
 	"github.com/samlfailover/samlfailover/sandbox/portal"
 )
 
@@ -57,13 +58,13 @@ func (o *Org) issuer(a app, keyID string) (portal.Issuer, error) {
 	if err != nil {
 		return portal.Issuer{}, err
 	}
-	entity := text(a.doc, "settings", "signOn", "idpIssuer")
+	entity := jsontree.Text(a.doc, "settings", "signOn", "idpIssuer")
 	if entity == "" {
 		entity = defaultIssuer
 	}
 	return portal.Issuer{
 		EntityID: strings.ReplaceAll(entity, "${org.externalKey}", a.externalKey),
-		SSOURL:   "https://" + o.o.Host + "/app/" + text(a.doc, "name") + "/" + a.externalKey + "/sso/saml",
+		SSOURL:   "https://" + o.o.Host + "/app/" + jsontree.Text(a.doc, "name") + "/" + a.externalKey + "/sso/saml",
 		Key:      key,
 	}, nil
 }
@@ -105,10 +106,10 @@ func (d directory) Tiles(login string) []portal.Tile {
 	var out []portal.Tile
 	for n, a := range d.o.apps {
 		_, assigned := u.Apps[a.id]
-		hidden, _ := get(a.doc, "visibility", "hide", "web")
-		if assigned && hidden != true && kindOf(a.doc) != otherApp && text(a.doc, "status") == "ACTIVE" {
-			href := fmt.Sprintf("/home/%s/%s/%d", text(a.doc, "name"), a.id, n+1)
-			out = append(out, portal.Tile{ID: a.id, Label: text(a.doc, "label"), Href: href})
+		hidden, _ := jsontree.Get(a.doc, "visibility", "hide", "web")
+		if assigned && hidden != true && kindOf(a.doc) != otherApp && jsontree.Text(a.doc, "status") == "ACTIVE" {
+			href := fmt.Sprintf("/home/%s/%s/%d", jsontree.Text(a.doc, "name"), a.id, n+1)
+			out = append(out, portal.Tile{ID: a.id, Label: jsontree.Text(a.doc, "label"), Href: href})
 		}
 	}
 	return out
@@ -121,11 +122,11 @@ func (d directory) Open(login, appID string) (portal.Form, error) {
 	assignment, assigned := u.Apps[appID]
 	d.o.mu.Unlock()
 	a, ok := d.o.snapshot(appID)
-	label := text(a.doc, "label")
+	label := jsontree.Text(a.doc, "label")
 	switch {
 	case !ok || !assigned:
 		return portal.Form{}, &portal.Refusal{Status: http.StatusForbidden, Why: "This app is not assigned to you."}
-	case text(a.doc, "status") != "ACTIVE":
+	case jsontree.Text(a.doc, "status") != "ACTIVE":
 		return portal.Form{}, &portal.Refusal{Status: http.StatusForbidden, Why: fmt.Sprintf("The app %q is not active.", label)}
 	case kindOf(a.doc) == otherApp:
 		return portal.Form{}, &portal.Refusal{Status: http.StatusBadRequest, Why: fmt.Sprintf("The app %q does not sign in with SAML 2.0.", label)}
@@ -134,7 +135,7 @@ func (d directory) Open(login, appID string) (portal.Form, error) {
 }
 
 func (o *Org) issue(a app, p person) (portal.Form, error) {
-	form := portal.Form{Label: text(a.doc, "label"), RelayState: text(a.doc, "settings", "signOn", "defaultRelayState")}
+	form := portal.Form{Label: jsontree.Text(a.doc, "label"), RelayState: jsontree.Text(a.doc, "settings", "signOn", "defaultRelayState")}
 	o.mu.Lock()
 	read := o.readings
 	o.mu.Unlock()
@@ -153,11 +154,11 @@ func (o *Org) issue(a app, p person) (portal.Form, error) {
 
 // statementOf reads an app's settings into what its response says, and the ACS.
 func statementOf(doc object, p person, read Readings) (s portal.Statement, acs string, err error) {
-	signOn := sub(doc, "settings", "signOn")
+	signOn := jsontree.Sub(doc, "settings", "signOn")
 	s = portal.Statement{NameID: p.Login, SignResponse: true, SignAssertion: true}
 	if kindOf(doc) == customSAML {
 		err = fillCustom(&s, signOn, p)
-		acs = text(signOn, "ssoAcsUrl")
+		acs = jsontree.Text(signOn, "ssoAcsUrl")
 	} else {
 		acs, err = fillCatalogue(&s, doc, signOn, read.FieldMovesACSOnly)
 	}
@@ -172,19 +173,19 @@ func statementOf(doc object, p person, read Readings) (s portal.Statement, acs s
 // fillCustom fills in the settings of a custom app.
 func fillCustom(s *portal.Statement, signOn object, p person) error {
 	for _, k := range []string{"signatureAlgorithm", "digestAlgorithm"} {
-		if v := text(signOn, k); v != "" && !strings.HasSuffix(v, "SHA256") {
+		if v := jsontree.Text(signOn, k); v != "" && !strings.HasSuffix(v, "SHA256") {
 			return fmt.Errorf("its %s is %s, and this sandbox signs with SHA-256 only", k, v)
 		}
 	}
-	template := text(signOn, "subjectNameIdTemplate")
+	template := jsontree.Text(signOn, "subjectNameIdTemplate")
 	nameID, ok := map[string]string{"${user.userName}": p.Login, "${source.login}": p.Login, "${user.login}": p.Login,
 		"${user.email}": p.Login, "": p.Login}[template]
 	if !ok {
 		return fmt.Errorf("this sandbox cannot evaluate the name ID template %s", template)
 	}
-	s.NameID, s.NameIDFormat = nameID, text(signOn, "subjectNameIdFormat")
-	s.AuthnContext = text(signOn, "authnContextClassRef")
-	s.Destination, s.Recipient, s.Audience = text(signOn, "destination"), text(signOn, "recipient"), text(signOn, "audience")
+	s.NameID, s.NameIDFormat = nameID, jsontree.Text(signOn, "subjectNameIdFormat")
+	s.AuthnContext = jsontree.Text(signOn, "authnContextClassRef")
+	s.Destination, s.Recipient, s.Audience = jsontree.Text(signOn, "destination"), jsontree.Text(signOn, "recipient"), jsontree.Text(signOn, "audience")
 	s.SignResponse, s.SignAssertion = signOn["responseSigned"] == true, signOn["assertionSigned"] == true
 	return nil
 }
@@ -194,7 +195,7 @@ func fillCustom(s *portal.Statement, signOn object, p person) error {
 // differ are refused; whether the first moves Recipient and Destination is a
 // reading.
 func fillCatalogue(s *portal.Statement, doc, signOn object, fieldMovesACSOnly bool) (string, error) {
-	field, override := text(doc, "settings", "app", "overrideAcsURL"), text(signOn, "ssoAcsUrlOverride")
+	field, override := jsontree.Text(doc, "settings", "app", "overrideAcsURL"), jsontree.Text(signOn, "ssoAcsUrlOverride")
 	if field != "" && override != "" && field != override {
 		return "", fmt.Errorf("overrideAcsURL and ssoAcsUrlOverride differ, and nobody here knows which one Okta uses")
 	}
@@ -203,9 +204,9 @@ func fillCatalogue(s *portal.Statement, doc, signOn object, fieldMovesACSOnly bo
 	if fieldMovesACSOnly {
 		follows = firstOf(override, defaultACS)
 	}
-	s.Recipient = firstOf(text(signOn, "recipientOverride"), follows)
-	s.Destination = firstOf(text(signOn, "destinationOverride"), follows)
-	s.Audience = firstOf(text(signOn, "audienceOverride"), awsAudience)
+	s.Recipient = firstOf(jsontree.Text(signOn, "recipientOverride"), follows)
+	s.Destination = firstOf(jsontree.Text(signOn, "destinationOverride"), follows)
+	s.Audience = firstOf(jsontree.Text(signOn, "audienceOverride"), awsAudience)
 	return acs, nil
 }
 
@@ -237,14 +238,14 @@ func (p person) attributes(signOn object, catalogue bool) ([]portal.Attribute, e
 	list, _ := signOn["attributeStatements"].([]any)
 	for _, e := range list {
 		st, _ := e.(object)
-		if text(st, "type") != "EXPRESSION" {
+		if jsontree.Text(st, "type") != "EXPRESSION" {
 			continue // groups: people here are in none
 		}
 		values, err := p.evalAll(st)
 		if err != nil {
-			return nil, fmt.Errorf("attribute %s: %w", text(st, "name"), err)
+			return nil, fmt.Errorf("attribute %s: %w", jsontree.Text(st, "name"), err)
 		}
-		add(text(st, "name"), text(st, "namespace"), values...)
+		add(jsontree.Text(st, "name"), jsontree.Text(st, "namespace"), values...)
 	}
 	if catalogue {
 		add(awsAttribute+"Role", uriFormat, p.roles()...)

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/samlfailover/samlfailover/sandbox/jsontree"
 )
 
 // Page sizes of GET /api/v1/apps. The maximum is Okta's; the default is small,
@@ -83,13 +85,13 @@ func parseList(v url.Values) (listQuery, *apiError) {
 
 func (q listQuery) matches(doc object) bool {
 	if q.filterPath != nil {
-		v, _ := get(doc, q.filterPath...)
+		v, _ := jsontree.Get(doc, q.filterPath...)
 		if s, isText := v.(string); isText && s != q.filterValue || !isText && fmt.Sprint(v) != q.filterValue {
 			return false
 		}
 	}
 	p := strings.ToLower(q.prefix)
-	return strings.HasPrefix(strings.ToLower(text(doc, "name")), p) || strings.HasPrefix(strings.ToLower(text(doc, "label")), p)
+	return strings.HasPrefix(strings.ToLower(jsontree.Text(doc, "name")), p) || strings.HasPrefix(strings.ToLower(jsontree.Text(doc, "label")), p)
 }
 
 // page returns the apps of one page and the cursor of the next, "" at the end.
@@ -126,7 +128,7 @@ func (q listQuery) show(a app) []byte {
 			few[k] = v
 		}
 	}
-	return encode(few)
+	return keyOrder().Encode(few)
 }
 
 // link is one Link header. Okta puts the parameters in an order of its own.

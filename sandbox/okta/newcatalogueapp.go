@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/samlfailover/samlfailover/sandbox/jsontree"
 )
 
 const (
@@ -53,7 +55,7 @@ func (o *Org) AddDecoys() []string {
 	plugin := &app{id: o.newID("0oa"), externalKey: o.newID("exk")}
 	plugin.doc = o.accountApp(plugin.id, "AWS by browser plugin", AccountSettings{}, now)
 	plugin.doc["signOnMode"] = pluginMode
-	delete(sub(plugin.doc, "settings"), "signOn")
+	delete(jsontree.Sub(plugin.doc, "settings"), "signOn")
 	identity := &app{id: o.newID("0oa"), externalKey: o.newID("exk")}
 	identity.doc = o.accountApp(identity.id, "AWS IAM Identity Center", AccountSettings{}, now)
 	identity.doc["name"] = identityApp

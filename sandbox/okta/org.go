@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/samlfailover/samlfailover/sandbox/jsontree"
 	"github.com/samlfailover/samlfailover/sandbox/portal"
 	"github.com/samlfailover/samlfailover/sandbox/proxy"
 )
@@ -129,11 +130,11 @@ func (o *Org) AddSAMLApp(label string, s AppSettings) (string, error) {
 // AddRawApp adds an app exactly as the JSON says: for decoys and for keys that
 // nobody here knows. It needs a string "id" that is new.
 func (o *Org) AddRawApp(jsonDoc []byte) error {
-	doc, err := decode(jsonDoc)
+	doc, err := jsontree.Decode(jsonDoc)
 	if err != nil {
 		return fmt.Errorf("add a raw app to %s: %w", o.o.Host, err)
 	}
-	id := text(doc, "id")
+	id := jsontree.Text(doc, "id")
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if id == "" || strings.ContainsAny(id, "/?#") {
@@ -148,7 +149,7 @@ func (o *Org) AddRawApp(jsonDoc []byte) error {
 
 // add takes the app in, with its current signing key. The caller holds mu.
 func (o *Org) add(a *app) {
-	a.raw = encode(a.doc)
+	a.raw = keyOrder().Encode(a.doc)
 	a.keys = map[string]func() (*portal.Key, error){}
 	a.secrets = map[string]string{}
 	o.addKey(a, kid(a.doc))
@@ -166,7 +167,7 @@ func (o *Org) addKey(a *app, id string) {
 	})
 }
 
-func kid(doc object) string { return text(doc, "credentials", "signing", "kid") }
+func kid(doc object) string { return jsontree.Text(doc, "credentials", "signing", "kid") }
 
 // AddUser adds a person. Every assigned app must exist.
 func (o *Org) AddUser(u User) error {
@@ -202,9 +203,9 @@ func (o *Org) EditApp(id string, edit func(map[string]any)) error {
 	if a == nil {
 		return fmt.Errorf("edit app %s of %s: there is none", id, o.o.Host)
 	}
-	doc := clone(a.doc).(object)
+	doc := jsontree.Clone(a.doc)
 	edit(doc)
-	doc, err := decode(encode(doc))
+	doc, err := jsontree.Decode(keyOrder().Encode(doc))
 	if err != nil {
 		return fmt.Errorf("edit app %s of %s: %w", id, o.o.Host, err)
 	}
@@ -218,7 +219,7 @@ func (o *Org) store(a *app, doc object) {
 	if _, known := a.keys[kid(doc)]; !known {
 		o.addKey(a, kid(doc))
 	}
-	a.doc, a.raw = doc, encode(doc)
+	a.doc, a.raw = doc, keyOrder().Encode(doc)
 }
 
 // stamp writes a time as Okta was recorded to: whole seconds, UTC.

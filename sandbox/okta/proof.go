@@ -16,6 +16,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/samlfailover/samlfailover/sandbox/jsontree"
 )
 
 // signed is a JSON Web Token as it came (RFC 7519), not yet verified.
@@ -40,10 +42,10 @@ func parseToken(text string) (signed, error) {
 	}
 	t := signed{input: parts[0] + "." + parts[1], signature: raw[2]}
 	var err error
-	if t.header, err = decode(raw[0]); err != nil {
+	if t.header, err = jsontree.Decode(raw[0]); err != nil {
 		return signed{}, errors.New("its header is not a JSON object")
 	}
-	if t.claims, err = decode(raw[1]); err != nil {
+	if t.claims, err = jsontree.Decode(raw[1]); err != nil {
 		return signed{}, errors.New("its claims are not a JSON object")
 	}
 	return t, nil
@@ -64,7 +66,7 @@ func (t signed) when(claim string) time.Time {
 
 // verify checks the signature; only the six algorithms that Okta lists count.
 func (t signed) verify(key crypto.PublicKey) error {
-	alg := text(t.header, "alg")
+	alg := jsontree.Text(t.header, "alg")
 	if !slices.Contains(strings.Fields("RS256 RS384 RS512 ES256 ES384 ES512"), alg) {
 		return fmt.Errorf("algorithm %q is not accepted", alg)
 	}
@@ -105,30 +107,30 @@ func (c *clients) proof(r *http.Request, url, token string, now time.Time) (thum
 	if err != nil {
 		return deny("The DPoP proof is not a JWT: %v.", err)
 	}
-	key, thumbprint, err := publicKey(sub(t.header, "jwk"))
+	key, thumbprint, err := publicKey(jsontree.Sub(t.header, "jwk"))
 	if err != nil {
 		return deny("The jwk of the DPoP proof is not usable: %v.", err)
 	}
-	issued, jti := t.when("iat"), text(t.claims, "jti")
+	issued, jti := t.when("iat"), jsontree.Text(t.claims, "jti")
 	switch {
-	case text(t.header, "typ") != "dpop+jwt":
+	case jsontree.Text(t.header, "typ") != "dpop+jwt":
 		return deny("The DPoP proof's typ must be dpop+jwt.")
 	case t.verify(key) != nil:
 		return deny("The DPoP proof signature is invalid.")
-	case text(t.claims, "htm") != r.Method || text(t.claims, "htu") != url:
+	case jsontree.Text(t.claims, "htm") != r.Method || jsontree.Text(t.claims, "htu") != url:
 		return deny("The DPoP proof's htm and htu must be %s %s.", r.Method, url)
 	case issued.Before(now.Add(-proofLife)) || issued.After(now.Add(clockSkew)):
 		return deny("The DPoP proof's iat is too far from now.")
 	}
 	if token == "" || c.apiNonce {
-		if given := text(t.claims, "nonce"); !c.goodNonce(given, now) {
+		if given := jsontree.Text(t.claims, "nonce"); !c.goodNonce(given, now) {
 			return "", &refusal{"use_dpop_nonce", "Authorization server requires nonce in DPoP proof.", c.freshNonce(now)}
 		}
 	}
 	if jti == "" || c.spent("p "+jti, now.Add(2*proofLife), now) {
 		return deny("The DPoP proof has no jti, or one that was used already.")
 	}
-	if sum := sha256.Sum256([]byte(token)); token != "" && text(t.claims, "ath") != base64.RawURLEncoding.EncodeToString(sum[:]) {
+	if sum := sha256.Sum256([]byte(token)); token != "" && jsontree.Text(t.claims, "ath") != base64.RawURLEncoding.EncodeToString(sum[:]) {
 		return deny("The DPoP proof's ath is not the hash of the access token.")
 	}
 	return thumbprint, nil
@@ -141,27 +143,27 @@ func publicKey(jwk object) (crypto.PublicKey, string, error) {
 		return nil, "", errors.New("there is none, or it is private")
 	}
 	number := func(name string) []byte {
-		b, _ := base64.RawURLEncoding.DecodeString(text(jwk, name))
+		b, _ := base64.RawURLEncoding.DecodeString(jsontree.Text(jwk, name))
 		return b
 	}
 	print := func(format string, args ...any) string {
 		sum := sha256.Sum256(fmt.Appendf(nil, format, args...))
 		return base64.RawURLEncoding.EncodeToString(sum[:])
 	}
-	switch text(jwk, "kty") {
+	switch jsontree.Text(jwk, "kty") {
 	case "RSA":
 		n, e := new(big.Int).SetBytes(number("n")), new(big.Int).SetBytes(number("e"))
 		if n.BitLen() < 2048 || !e.IsInt64() || e.Int64() > 1<<31-1 {
 			return nil, "", errors.New("the RSA key is not usable")
 		}
-		return &rsa.PublicKey{N: n, E: int(e.Int64())}, print(`{"e":"%s","kty":"RSA","n":"%s"}`, text(jwk, "e"), text(jwk, "n")), nil
+		return &rsa.PublicKey{N: n, E: int(e.Int64())}, print(`{"e":"%s","kty":"RSA","n":"%s"}`, jsontree.Text(jwk, "e"), jsontree.Text(jwk, "n")), nil
 	case "EC":
-		curve := map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384(), "P-521": elliptic.P521()}[text(jwk, "crv")]
+		curve := map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384(), "P-521": elliptic.P521()}[jsontree.Text(jwk, "crv")]
 		if curve == nil {
 			return nil, "", errors.New("the curve is not known")
 		}
 		key, err := ecdsa.ParseUncompressedPublicKey(curve, bytes.Join([][]byte{{4}, number("x"), number("y")}, nil))
-		return key, print(`{"crv":"%s","kty":"EC","x":"%s","y":"%s"}`, text(jwk, "crv"), text(jwk, "x"), text(jwk, "y")), err
+		return key, print(`{"crv":"%s","kty":"EC","x":"%s","y":"%s"}`, jsontree.Text(jwk, "crv"), jsontree.Text(jwk, "x"), jsontree.Text(jwk, "y")), err
 	}
 	return nil, "", errors.New("its kty is neither RSA nor EC")
 }

@@ -1,6 +1,10 @@
 package okta
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/samlfailover/samlfailover/sandbox/jsontree"
+)
 
 // Readings are the points on which Okta's documents are silent and the recorded
 // exchanges say nothing. The zero value is what a client would hope for; a
@@ -54,11 +58,11 @@ func (o *Org) Secret(id, key string) (value string, ok bool) {
 // keepSecrets stores the write-only values that a PUT sets, and clears the
 // others under that reading. The caller holds mu.
 func (o *Org) keepSecrets(a *app, sent object) {
-	if text(a.doc, "name") != accountApp {
+	if jsontree.Text(a.doc, "name") != accountApp {
 		return
 	}
 	for _, k := range secretKeys() {
-		if s := text(sent, "settings", "app", k); s != "" {
+		if s := jsontree.Text(sent, "settings", "app", k); s != "" {
 			a.secrets[k] = s
 		} else if o.readings.NullClearsSecrets {
 			delete(a.secrets, k)
@@ -68,8 +72,8 @@ func (o *Org) keepSecrets(a *app, sent object) {
 
 // keepOverride undoes the clearing of overrideAcsURL under that reading.
 func (o *Org) keepOverride(old, sent, next object) {
-	was := text(old, "settings", "app", "overrideAcsURL")
-	now, present := get(sent, "settings", "app", "overrideAcsURL")
+	was := jsontree.Text(old, "settings", "app", "overrideAcsURL")
+	now, present := jsontree.Get(sent, "settings", "app", "overrideAcsURL")
 	if o.readings.NullKeepsOverride && was != "" && present && now == nil {
 		set(next, was, "settings", "app", "overrideAcsURL")
 	}

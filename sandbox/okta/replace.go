@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/samlfailover/samlfailover/sandbox/jsontree"
 )
 
 // systemKeys cannot be set: what a client sends is ignored (management OpenAPI,
@@ -21,10 +23,10 @@ const (
 )
 
 func kindOf(doc object) kind {
-	if text(doc, "signOnMode") != "SAML_2_0" {
+	if jsontree.Text(doc, "signOnMode") != "SAML_2_0" {
 		return otherApp
 	}
-	if _, ok := get(doc, "settings", "signOn", "ssoAcsUrl"); ok {
+	if _, ok := jsontree.Get(doc, "settings", "signOn", "ssoAcsUrl"); ok {
 		return customSAML
 	}
 	return catalogueApp
@@ -98,15 +100,15 @@ func customApps() []leftOut {
 // replace with the exceptions above. nextKid is the id of the signing key that
 // the app gets when the client left the id out (worst case).
 func replace(old, sent object, nextKid string) object {
-	next := clone(sent).(object)
+	next := jsontree.Clone(sent)
 	for _, k := range strings.Fields(systemKeys) {
 		restore(next, old, k)
 	}
-	hadApp := sub(sent, "settings", "app") != nil
-	for _, r := range everyApp(text(old, "name")) {
+	hadApp := jsontree.Sub(sent, "settings", "app") != nil
+	for _, r := range everyApp(jsontree.Text(old, "name")) {
 		r.apply(next, old)
 	}
-	if signing := sub(next, "credentials", "signing"); signing["kid"] == nil {
+	if signing := jsontree.Sub(next, "credentials", "signing"); signing["kid"] == nil {
 		delete(signing, "kid") // null is no key id
 	}
 	leftOut{path: "credentials.signing.kid", to: `"` + nextKid + `"`}.apply(next, old)
@@ -124,21 +126,21 @@ func replace(old, sent object, nextKid string) object {
 func restore(next, old object, key string) {
 	delete(next, key)
 	if v, ok := old[key]; ok {
-		next[key] = clone(v)
+		next[key] = jsontree.Clone(v)
 	}
 }
 
 func (r leftOut) apply(next, old object) {
 	path := strings.Split(r.path, ".")
-	was, had := get(old, path...)
-	if _, sent := get(next, path...); sent || !had {
+	was, had := jsontree.Get(old, path...)
+	if _, sent := jsontree.Get(next, path...); sent || !had {
 		return
 	}
 	if r.keep {
-		set(next, clone(was), path...)
+		set(next, jsontree.Clone(was), path...)
 		return
 	}
-	v, err := decode([]byte(`{"v":` + r.to + `}`))
+	v, err := jsontree.Decode([]byte(`{"v":` + r.to + `}`))
 	if err != nil {
 		panic(fmt.Sprintf("sandbox okta: default of %s: %v", r.path, err)) // a test walks all of them
 	}
@@ -152,20 +154,20 @@ func replaceCustom(next, old object, hadApp bool) {
 	for _, r := range customApps() {
 		r.apply(next, old)
 	}
-	signOn := sub(next, "settings", "signOn")
+	signOn := jsontree.Sub(next, "settings", "signOn")
 	if signOn == nil {
 		return // check refuses it
 	}
 	for _, k := range strings.Fields("ssoAcsUrlOverride audienceOverride recipientOverride destinationOverride") {
-		if _, had := get(old, "settings", "signOn", k); !had {
+		if _, had := jsontree.Get(old, "settings", "signOn", k); !had {
 			delete(signOn, k)
 		}
 	}
-	if _, had := get(old, "settings", "app"); had && !hadApp {
+	if _, had := jsontree.Get(old, "settings", "app"); had && !hadApp {
 		signOn["acsEndpoints"] = []any{}
 	}
 	// Recorded: spIssuer follows the single-logout issuer.
-	if issuer := text(signOn, "slo", "issuer"); issuer != "" && signOn["spIssuer"] == nil {
+	if issuer := jsontree.Text(signOn, "slo", "issuer"); issuer != "" && signOn["spIssuer"] == nil {
 		signOn["spIssuer"] = issuer
 	}
 }
@@ -173,18 +175,18 @@ func replaceCustom(next, old object, hadApp bool) {
 // replaceCatalogue nulls what was left out of settings.app and of the six keys
 // (worst case) and keeps the attribute statements unless all six were sent.
 func replaceCatalogue(next, old object) {
-	for k := range sub(old, "settings", "app") {
+	for k := range jsontree.Sub(old, "settings", "app") {
 		leftOut{path: "settings.app." + k, to: `null`}.apply(next, old)
 	}
 	all := true
 	for _, k := range strings.Fields(sixKeys) {
-		if _, sent := get(next, "settings", "signOn", k); !sent {
+		if _, sent := jsontree.Get(next, "settings", "signOn", k); !sent {
 			all = false
 			leftOut{path: "settings.signOn." + k, to: `null`}.apply(next, old)
 		}
 	}
-	if statements, had := get(old, "settings", "signOn", "attributeStatements"); !all && had {
-		set(next, clone(statements), "settings", "signOn", "attributeStatements")
+	if statements, had := jsontree.Get(old, "settings", "signOn", "attributeStatements"); !all && had {
+		set(next, jsontree.Clone(statements), "settings", "signOn", "attributeStatements")
 	}
 	leftOut{path: "settings.signOn.configuredAttributeStatements", keep: true}.apply(next, old)
 	leftOut{path: "settings.signOn.honorForceAuthn", to: `false`}.apply(next, old)
@@ -194,8 +196,8 @@ func replaceCatalogue(next, old object) {
 // Okta answers 500 to one (okta-sdk-golang pull request 222).
 func foreignKey(old, sent object) (string, bool) {
 	known := strings.Fields(sixKeys)
-	for _, k := range orderedKeys(sub(sent, "settings", "signOn")) {
-		if _, had := get(old, "settings", "signOn", k); !had && !slices.Contains(known, k) {
+	for _, k := range keyOrder().Keys(jsontree.Sub(sent, "settings", "signOn")) {
+		if _, had := jsontree.Get(old, "settings", "signOn", k); !had && !slices.Contains(known, k) {
 			return k, true
 		}
 	}
@@ -205,9 +207,9 @@ func foreignKey(old, sent object) (string, bool) {
 // hideSecrets empties the write-only credentials of the AWS catalogue app,
 // which always read back as null.
 func hideSecrets(next object) {
-	app := sub(next, "settings", "app")
+	app := jsontree.Sub(next, "settings", "app")
 	for _, k := range secretKeys() {
-		if _, ok := app[k].(string); ok && text(next, "name") == accountApp {
+		if _, ok := app[k].(string); ok && jsontree.Text(next, "name") == accountApp {
 			app[k] = nil
 		}
 	}

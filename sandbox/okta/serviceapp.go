@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/samlfailover/samlfailover/sandbox/jsontree"
 )
 
 // ServiceApp is an OAuth 2 client that calls the admin API (Okta developer
@@ -135,7 +137,7 @@ func (o *Org) serveToken(w http.ResponseWriter, r *http.Request) {
 	}
 	answer, wrong := o.clients.token(r, "https://"+o.o.Host+r.URL.Path, time.Now())
 	if wrong == nil {
-		writeJSON(w, http.StatusOK, encode(answer))
+		writeJSON(w, http.StatusOK, keyOrder().Encode(answer))
 		return
 	}
 	if wrong.nonce != "" {
@@ -145,7 +147,7 @@ func (o *Org) serveToken(w http.ResponseWriter, r *http.Request) {
 	if wrong.code == "invalid_client" {
 		status = http.StatusUnauthorized
 	}
-	writeJSON(w, status, encode(object{"error": wrong.code, "error_description": wrong.description}))
+	writeJSON(w, status, keyOrder().Encode(object{"error": wrong.code, "error_description": wrong.description}))
 }
 
 // token checks a request in the order of its parts: form, assertion, scopes,
@@ -199,18 +201,18 @@ func (c *clients) authenticate(assertion, url string, now time.Time) (ServiceApp
 	if err != nil {
 		return deny("The client_assertion is not a JWT: %v.", err)
 	}
-	app, known := c.apps[text(t.claims, "sub")]
-	key := app.Keys[text(t.header, "kid")]
+	app, known := c.apps[jsontree.Text(t.claims, "sub")]
+	key := app.Keys[jsontree.Text(t.header, "kid")]
 	iat, exp := t.when("iat"), t.when("exp")
-	jti := text(t.claims, "jti")
+	jti := jsontree.Text(t.claims, "jti")
 	switch {
-	case !known || text(t.claims, "iss") != app.ClientID:
+	case !known || jsontree.Text(t.claims, "iss") != app.ClientID:
 		return deny("The client_assertion's issuer and subject must be the client id of a known client.")
 	case key == nil:
 		return deny("The client has no key with the kid of the client_assertion.")
 	case t.verify(key) != nil:
 		return deny("The client_assertion signature is invalid.")
-	case text(t.claims, "aud") != url:
+	case jsontree.Text(t.claims, "aud") != url:
 		return deny("The audience of the client_assertion must be %s.", url)
 	case exp.IsZero() || !exp.After(now):
 		return deny("The client_assertion is expired.")

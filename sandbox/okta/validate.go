@@ -3,24 +3,26 @@ package okta
 import (
 	"net/url"
 	"strings"
+
+	"github.com/samlfailover/samlfailover/sandbox/jsontree"
 )
 
 // check refuses a PUT that Okta would refuse. next is what the app would
 // become.
 func check(old, sent, next object) *apiError {
 	for _, path := range []string{"settings", "settings.app", "settings.signOn", "credentials", "credentials.signing", "visibility", "accessibility"} {
-		v, present := get(sent, strings.Split(path, ".")...)
+		v, present := jsontree.Get(sent, strings.Split(path, ".")...)
 		if _, isObject := v.(object); present && !isObject && v != nil {
 			return malformed()
 		}
 	}
-	if text(sent, "label") == "" {
+	if jsontree.Text(sent, "label") == "" {
 		return invalid("label", "label: The field cannot be left blank")
 	}
-	switch mode := text(sent, "signOnMode"); {
+	switch mode := jsontree.Text(sent, "signOnMode"); {
 	case mode == "":
 		return invalid("signOnMode", "signOnMode: The field cannot be left blank")
-	case mode != text(old, "signOnMode"):
+	case mode != jsontree.Text(old, "signOnMode"):
 		return invalid("signOnMode", "signOnMode: The sign-on mode of an app cannot be changed here")
 	}
 	switch kindOf(old) {
@@ -34,13 +36,13 @@ func check(old, sent, next object) *apiError {
 
 // checkCustom holds the rules for an app made in the org.
 func checkCustom(next object) *apiError {
-	signOn := sub(next, "settings", "signOn")
+	signOn := jsontree.Sub(next, "settings", "signOn")
 	for _, k := range []string{"ssoAcsUrl", "recipient", "destination"} {
-		if !validURL(text(signOn, k)) {
+		if !validURL(jsontree.Text(signOn, k)) {
 			return invalid("settings.signOn."+k, k+": The field must be a valid URL")
 		}
 	}
-	if text(signOn, "audience") == "" {
+	if jsontree.Text(signOn, "audience") == "" {
 		return invalid("settings.signOn.audience", "audience: The field cannot be left blank")
 	}
 	for _, k := range []string{"responseSigned", "assertionSigned", "honorForceAuthn", "allowMultipleAcsEndpoints", "requestCompressed"} {
@@ -63,11 +65,11 @@ func checkCatalogue(old, sent, next object) *apiError {
 		return internal()
 	}
 	for _, path := range []string{"settings.app.overrideAcsURL", "settings.signOn.ssoAcsUrlOverride", "settings.signOn.recipientOverride", "settings.signOn.destinationOverride"} {
-		if s := text(next, strings.Split(path, ".")...); s != "" && !validURL(s) {
+		if s := jsontree.Text(next, strings.Split(path, ".")...); s != "" && !validURL(s) {
 			return invalid(path, path+": The field must be a valid URL")
 		}
 	}
-	return checkStatements(sub(next, "settings", "signOn"))
+	return checkStatements(jsontree.Sub(next, "settings", "signOn"))
 }
 
 // checkEndpoints: at most 100 ACS endpoints (management OpenAPI).
@@ -81,7 +83,7 @@ func checkEndpoints(signOn object) *apiError {
 	}
 	for _, e := range list {
 		in, _ := e.(object)
-		if !validURL(text(in, "url")) {
+		if !validURL(jsontree.Text(in, "url")) {
 			return invalid("settings.signOn.acsEndpoints", "acsEndpoints: url must be a valid URL")
 		}
 	}
@@ -101,7 +103,7 @@ func checkStatements(signOn object) *apiError {
 	seen := map[string]bool{}
 	for _, e := range list {
 		s, _ := e.(object)
-		name, kind := text(s, "name"), text(s, "type")
+		name, kind := jsontree.Text(s, "name"), jsontree.Text(s, "type")
 		switch {
 		case name == "" || seen[name]:
 			return bad("Every statement needs a name of its own")
@@ -109,7 +111,7 @@ func checkStatements(signOn object) *apiError {
 			return bad("The type must be EXPRESSION or GROUP")
 		}
 		seen[name] = true
-		switch strings.TrimPrefix(text(s, "namespace"), "urn:oasis:names:tc:SAML:2.0:attrname-format:") {
+		switch strings.TrimPrefix(jsontree.Text(s, "namespace"), "urn:oasis:names:tc:SAML:2.0:attrname-format:") {
 		case "basic", "uri", "unspecified":
 		default:
 			return bad("The namespace is not a name format of SAML 2.0")

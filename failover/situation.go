@@ -71,6 +71,30 @@ type Pause struct {
 	Since  time.Time `json:"since"`
 }
 
+// BrakeKind says what a brake stops.
+type BrakeKind string
+
+// The kinds of brakes.
+const (
+	// BrakePause: the controller does not start a move where it applies.
+	BrakePause BrakeKind = "pause"
+	// BrakeLock: what it names is not written by any move.
+	BrakeLock BrakeKind = "lock"
+)
+
+// Brake is a pause or a lock that a person has set. It holds until it is
+// released, or until Until where that is set.
+type Brake struct {
+	ID         string    `json:"id"`
+	Kind       BrakeKind `json:"kind"`
+	Federation string    `json:"federation,omitempty"` // "" = every federation
+	App        string    `json:"app,omitempty"`        // federation.AppRef.String; "" = every app of it
+	By         string    `json:"by"`
+	Reason     string    `json:"reason"`
+	Since      time.Time `json:"since"`
+	Until      time.Time `json:"until,omitzero"`
+}
+
 // OpenMove is a move that has begun and not ended.
 type OpenMove struct {
 	ID      MoveID        `json:"id"`

@@ -42,6 +42,22 @@ type RegionReadiness struct {
 	Finding *finding.Finding `json:"finding,omitempty"`
 }
 
+// Provider is one IAM SAML provider of an account as last scanned, with what its
+// metadata document says of the IdP behind it.
+type Provider struct {
+	ARN    string `json:"arn"`
+	Issuer string `json:"issuer,omitempty"` // the metadata's entityID
+	// Certificates are the signing certificates of the metadata, DER.
+	Certificates [][]byte `json:"certificates,omitempty"`
+	// UUID is what a per-provider sign-in URL ends with (IAM API,
+	// GetSAMLProvider, SAMLProviderUUID).
+	UUID       string    `json:"uuid,omitempty"`
+	Encryption string    `json:"encryption,omitempty"` // AssertionEncryptionMode: Required, Allowed, or nothing
+	ValidUntil time.Time `json:"valid_until,omitzero"` // IAM's own end date of the provider
+	// Error says why the provider's document could not be read or understood.
+	Error *finding.Finding `json:"error,omitempty"`
+}
+
 // AccountScan is what one account's scan returned. Error is set when it failed;
 // Roles then hold what an earlier scan saw, if anything, dated ReadAt.
 type AccountScan struct {
@@ -52,6 +68,7 @@ type AccountScan struct {
 	Calls     int              `json:"calls"`      // API calls the scan took
 	Roles     []Role           `json:"roles"`      // federated roles only
 	Scanned   int              `json:"scanned"`    // all roles read
+	Providers []Provider       `json:"providers,omitempty"`
 	Error     *finding.Finding `json:"error,omitempty"`
 }
 

@@ -20,6 +20,8 @@ var (
 	ErrDeposed = errors.New("no longer the leader")
 	// ErrNoMove: there is no open move with this id.
 	ErrNoMove = errors.New("no such open move")
+	// ErrNoBrake: there is no pause or lock with this id.
+	ErrNoBrake = errors.New("no such pause or lock")
 )
 
 // Phase is how far one app has come.
@@ -102,6 +104,19 @@ type Journal interface {
 // Archive returns ended moves, newest first.
 type Archive interface {
 	Past(ctx context.Context, federation string) ([]Record, error)
+}
+
+// Brakes keeps pauses and locks. Every method is durable on return and safe for
+// concurrent use; Put and Release refuse a deposed caller with ErrDeposed.
+// What has run out stays listed until it is released: an end is the reader's
+// business. failovertest.RunBrakes holds what an implementation must do.
+type Brakes interface {
+	// Brakes returns what is set, oldest first.
+	Brakes(ctx context.Context) ([]failover.Brake, error)
+	// Put stores a brake under its ID, in place of one that has the ID already.
+	Put(ctx context.Context, b failover.Brake) error
+	// Release removes a brake; ErrNoBrake if there is none with the ID.
+	Release(ctx context.Context, id string) error
 }
 
 // Term is one leadership. failovertest.RunTerm holds what an implementation

@@ -38,6 +38,7 @@ var importTable = []row{
 	{pkg: "finding"},
 	{pkg: "secret"},
 	{pkg: "escape"},
+	{pkg: "samlmeta"},
 	{pkg: "federation", may: []string{"signin"}},
 	{pkg: "config", may: []string{"signin", "finding", "secret", "federation"}},
 	{pkg: "outbound", may: []string{"secret", "finding"}},

@@ -53,7 +53,7 @@ var importTable = []row{
 	{pkg: "idp/generic", may: []string{"idp", "idp/call", "signin", "finding", "secret", "outbound"}},
 	{pkg: "idp/idptest", may: []string{"idp", "signin", "finding"}, suite: true},
 	{pkg: "trustpolicy"},
-	{pkg: "trustpolicy/fleet", may: []string{"trustpolicy", "federation", "finding", "awsaccess", "inventory", "signin"}},
+	{pkg: "trustpolicy/fleet", may: []string{"trustpolicy", "samlmeta", "federation", "finding", "awsaccess", "inventory", "signin"}},
 	{pkg: "inventory", may: []string{"signin", "finding", "federation"}},
 	{pkg: "audit", may: []string{"signin", "finding", "federation"}},
 	{pkg: "failover", may: []string{"health", "idp", "inventory", "federation", "signin", "finding", "escape"}},

@@ -101,3 +101,18 @@ func Problems(s inventory.Snapshot) []finding.Finding {
 	}
 	return out
 }
+
+// ProviderProblems are the findings about the SAML providers of a scan. They
+// spoil no readiness: what they take away is the comparison with the IdP.
+func ProviderProblems(s inventory.Snapshot) []finding.Finding {
+	var out []finding.Finding
+	for _, a := range s.Accounts {
+		out = append(out, a.Notes...)
+		for _, p := range a.Providers {
+			if p.Error != nil {
+				out = append(out, *p.Error)
+			}
+		}
+	}
+	return out
+}

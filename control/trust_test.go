@@ -213,3 +213,13 @@ func TestProblems(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+func TestProviderProblems(t *testing.T) {
+	t.Parallel()
+	got := ProviderProblems(inventory.Snapshot{Accounts: []inventory.AccountScan{
+		{Providers: []inventory.Provider{{ARN: "well"}, {ARN: "ill", Error: &finding.Finding{Code: finding.ProviderUnreadable, Subject: "ill"}}}},
+		{Notes: []finding.Finding{{Code: finding.ProviderUnreadable, Subject: "list"}}}}})
+	if len(got) != 2 || got[0].Subject != "ill" || got[1].Subject != "list" {
+		t.Errorf("%+v", got)
+	}
+}

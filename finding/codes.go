@@ -53,6 +53,14 @@ const (
 	TrustDeletedRef    Code = "trust-deleted-principal"
 	TrustMismatch      Code = "trust-read-back-mismatch"
 	AccountUnreadable  Code = "account-unreadable"
+	ProviderUnreadable Code = "provider-unreadable"
+	ProviderMissing    Code = "provider-missing"
+	ProviderWithoutApp Code = "provider-without-app"
+	ProviderStale      Code = "provider-certificate"
+	ProviderIDUnknown  Code = "provider-id-unknown"
+	AppIdentityUnknown Code = "app-identity-unknown"
+	AppWithoutProvider Code = "app-without-provider"
+	RoleWithoutApp     Code = "role-without-app"
 	MoveIncomplete     Code = "move-incomplete"
 	MoveHeld           Code = "move-held"
 	ProofMissing       Code = "proof-missing"
@@ -113,6 +121,14 @@ var list = []Registered{
 	{TrustDeletedRef, Warn, "A trust policy names a deleted principal; IAM rejects every rewrite of it."},
 	{TrustMismatch, Page, "A trust policy does not read back as it was written."},
 	{AccountUnreadable, Warn, "An account could not be read."},
+	{ProviderUnreadable, Warn, "An IAM SAML provider could not be read, or its metadata cannot be understood."},
+	{ProviderMissing, Warn, "An account has no SAML provider of the name that the config gives."},
+	{ProviderWithoutApp, Warn, "No app of the tenants signs in through an IAM SAML provider."},
+	{ProviderStale, Warn, "An IAM SAML provider knows an app's issuer, but not the certificate that the app signs with."},
+	{ProviderIDUnknown, Warn, "An app's sign-in endpoint names a SAML provider that none of the accounts has."},
+	{AppIdentityUnknown, Warn, "The issuer and the certificate of an app could not be read."},
+	{AppWithoutProvider, Warn, "No IAM SAML provider of the accounts trusts an app."},
+	{RoleWithoutApp, Warn, "A role trusts a SAML provider that no app of the tenants signs in through."},
 	{MoveIncomplete, Page, "A move ended before every app was moved."},
 	{MoveHeld, Info, "A rule holds a move."},
 	{ProofMissing, Warn, "A move could not be proved to the level that was asked for."},

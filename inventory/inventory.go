@@ -61,15 +61,20 @@ type Provider struct {
 // AccountScan is what one account's scan returned. Error is set when it failed;
 // Roles then hold what an earlier scan saw, if anything, dated ReadAt.
 type AccountScan struct {
-	ID        string           `json:"id"`
-	Name      string           `json:"name,omitempty"`
-	ReadAt    time.Time        `json:"read_at"`
-	SizeQuota int              `json:"size_quota"` // trust-policy characters; 0 = unknown
-	Calls     int              `json:"calls"`      // API calls the scan took
-	Roles     []Role           `json:"roles"`      // federated roles only
-	Scanned   int              `json:"scanned"`    // all roles read
-	Providers []Provider       `json:"providers,omitempty"`
-	Error     *finding.Finding `json:"error,omitempty"`
+	ID        string    `json:"id"`
+	Name      string    `json:"name,omitempty"`
+	ReadAt    time.Time `json:"read_at"`
+	SizeQuota int       `json:"size_quota"` // trust-policy characters; 0 = unknown
+	Calls     int       `json:"calls"`      // API calls the scan took
+	Roles     []Role    `json:"roles"`      // federated roles only
+	Scanned   int       `json:"scanned"`    // all roles read
+	// Providers are the account's SAML providers; of those that are no business
+	// of the federation only ARN and end date are known.
+	Providers     []Provider `json:"providers,omitempty"`
+	ProviderCalls int        `json:"provider_calls"` // API calls that Providers took, not in Calls
+	// Notes are what could not be read beside the roles.
+	Notes []finding.Finding `json:"notes,omitempty"`
+	Error *finding.Finding  `json:"error,omitempty"`
 }
 
 // Snapshot is the state of one federation's roles.

@@ -26,6 +26,7 @@ func (p *program) showReadiness(fed federation.Federation, snap control.Snapshot
 		for _, r := range fed.Regions {
 			p.showNotReady(snap.Share(r).NotReady)
 		}
+		p.showProblems(control.ProviderProblems(snap))
 	}
 	p.showProblems(control.Problems(snap))
 }

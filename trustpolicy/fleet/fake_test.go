@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -23,6 +24,9 @@ const (
 	home         = "https://signin.aws.amazon.com/saml"
 	standby      = "https://us-west-2.signin.aws.amazon.com/saml"
 )
+
+// ends is when the fakes' providers end.
+var ends = time.Date(2126, 1, 2, 3, 4, 5, 0, time.UTC)
 
 func provider(account string) string { return "arn:aws:iam::" + account + ":saml-provider/Okta" }
 
@@ -50,10 +54,52 @@ type fakeIAM struct {
 	writes []string
 	fail   map[string]error               // by operation
 	onPut  func(name, text string) string // what is stored for a write; nil: the text
+
+	providers []string          // ARNs in listing order
+	documents map[string]string // metadata by provider ARN
+	denied    map[string]error  // GetSAMLProvider by provider ARN
 }
 
 func newFake(id string) *fakeIAM {
-	return &fakeIAM{id: id, roles: map[string]*fakeRole{}, quota: 2048, calls: map[string]int{}, fail: map[string]error{}}
+	return &fakeIAM{id: id, roles: map[string]*fakeRole{}, quota: 2048, calls: map[string]int{}, fail: map[string]error{},
+		documents: map[string]string{}, denied: map[string]error{}}
+}
+
+// trusts adds a SAML provider with a metadata document.
+func (f *fakeIAM) trusts(arn, metadata string) {
+	f.providers = append(f.providers, arn)
+	f.documents[arn] = metadata
+}
+
+func (f *fakeIAM) ListSAMLProviders(context.Context, *iam.ListSAMLProvidersInput, ...func(*iam.Options)) (*iam.ListSAMLProvidersOutput, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.enter("ListSAMLProviders"); err != nil {
+		return nil, err
+	}
+	out := &iam.ListSAMLProvidersOutput{}
+	for _, arn := range f.providers {
+		out.SAMLProviderList = append(out.SAMLProviderList, types.SAMLProviderListEntry{Arn: aws.String(arn), ValidUntil: aws.Time(ends)})
+	}
+	return out, nil
+}
+
+func (f *fakeIAM) GetSAMLProvider(_ context.Context, in *iam.GetSAMLProviderInput, _ ...func(*iam.Options)) (*iam.GetSAMLProviderOutput, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.enter("GetSAMLProvider"); err != nil {
+		return nil, err
+	}
+	arn := aws.ToString(in.SAMLProviderArn)
+	if err := f.denied[arn]; err != nil {
+		return nil, err
+	}
+	doc, ok := f.documents[arn]
+	if !ok {
+		return nil, &types.NoSuchEntityException{Message: aws.String("no such provider")}
+	}
+	return &iam.GetSAMLProviderOutput{SAMLMetadataDocument: aws.String(doc), SAMLProviderUUID: aws.String("SAMLSPABCDEFGHIJKLMNOPQ"),
+		AssertionEncryptionMode: types.AssertionEncryptionModeTypeAllowed, ValidUntil: aws.Time(ends)}, nil
 }
 
 func (f *fakeIAM) add(path, name, text string) *fakeRole {

@@ -3,6 +3,7 @@ package fleet
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
 	"github.com/samlfailover/samlfailover/federation"
+	"github.com/samlfailover/samlfailover/inventory"
 	"github.com/samlfailover/samlfailover/signin"
 	"github.com/samlfailover/samlfailover/trustpolicy"
 )
@@ -19,6 +21,7 @@ import (
 // IAM is what fleet calls of one account's IAM; *iam.Client is one. Retries and
 // throttling are the client's business.
 type IAM interface {
+	ProviderReader
 	ListRoles(context.Context, *iam.ListRolesInput, ...func(*iam.Options)) (*iam.ListRolesOutput, error)
 	GetRole(context.Context, *iam.GetRoleInput, ...func(*iam.Options)) (*iam.GetRoleOutput, error)
 	GetAccountSummary(context.Context, *iam.GetAccountSummaryInput, ...func(*iam.Options)) (*iam.GetAccountSummaryOutput, error)
@@ -62,7 +65,8 @@ type Progress struct {
 // two Apply at once would fight over the same documents.
 type Fleet struct {
 	Options
-	mu sync.Mutex // serialises Progress
+	everything bool       // Survey: not only what the federation lists
+	mu         sync.Mutex // serialises Progress
 }
 
 // New checks the options.
@@ -70,12 +74,28 @@ func New(o Options) (*Fleet, error) {
 	if o.Open == nil || len(o.Federation.Regions) == 0 {
 		return nil, fmt.Errorf("make the fleet of federation %q: it needs at least one Region and a way to open accounts", o.Federation.Name)
 	}
+	return &Fleet{Options: o.filled()}, nil
+}
+
+// filled are the options with their defaults.
+func (o Options) filled() Options {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	o.Parallel = cmp.Or(max(o.Parallel, 0), 8)
 	o.ReadBack = cmp.Or(max(o.ReadBack, 0), time.Minute)
-	return &Fleet{Options: o}, nil
+	return o
+}
+
+// Survey reads the federation's accounts before it is known what belongs to the
+// federation: every SAML provider with its document, and every role that trusts
+// one, whatever the accounts list. It needs no Regions and judges no role.
+func Survey(ctx context.Context, o Options) ([]inventory.AccountScan, error) {
+	if o.Open == nil {
+		return nil, errors.New("survey accounts: there is no way to open them")
+	}
+	f := &Fleet{Options: o.filled(), everything: true}
+	return f.Scan(ctx, inventory.Snapshot{}).Accounts, nil
 }
 
 func (f *Fleet) progress(p Progress) {

@@ -118,3 +118,30 @@ func sorted(in []string) []string {
 	slices.Sort(in)
 	return in
 }
+
+// The scan role of the sandbox, which can only read, suffices for the providers,
+// and what the scan sees is what the world's makers put there.
+func TestProvidersInTheSandbox(t *testing.T) {
+	t.Parallel()
+	w, err := sandbox.New(sandbox.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	f, err := fleet.New(fleet.Options{Federation: demoFederation(w), Open: opener(w)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range f.Scan(t.Context(), inventory.Snapshot{}).Accounts {
+		for _, p := range a.Providers {
+			made, ok := w.Cloud().ProviderByARN(p.ARN)
+			if !ok || p.Error != nil || p.Issuer != made.Issuer || len(p.Certificates) != 1 || !slices.Equal(p.Certificates[0], made.Certificates[0].Raw) ||
+				p.UUID != made.UUID || !p.ValidUntil.Equal(made.ValidUntil) {
+				t.Errorf("scanned %+v, made %+v", p, made)
+			}
+		}
+		if len(a.Providers) == 0 {
+			t.Errorf("account %s has no provider", a.ID)
+		}
+	}
+}

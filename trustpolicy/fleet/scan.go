@@ -27,14 +27,16 @@ const quotaKey = "AssumeRolePolicySizeQuota"
 // Scan reads the federated roles of all accounts, several accounts at a time,
 // and judges for every Region of the federation whether each role would admit a
 // sign-in there. N roles of an account cost ceil(N/1000) reads and one for the
-// quota. An account that cannot be read carries the reason and keeps what last
-// saw of it, under its old date; it never hides another one.
+// quota; the account's SAML providers cost one call and one per provider that is
+// read, which are counted apart. An account that cannot be read carries the
+// reason and keeps what last saw of it, under its old date; it never hides
+// another one.
 func (f *Fleet) Scan(ctx context.Context, last inventory.Snapshot) inventory.Snapshot {
 	out := inventory.Snapshot{Federation: f.Federation.Name, TakenAt: time.Now(),
 		Accounts: make([]inventory.AccountScan, len(f.Federation.Accounts))}
 	var done atomic.Int64
 	f.eachAccount(func(i int, a federation.Account) {
-		scan, err := f.scanAccount(ctx, a)
+		scan, err := f.scanAccount(ctx, a, last)
 		if err != nil {
 			f.Log.Warn("an account could not be scanned", "federation", f.Federation.Name, "account", a.ID, "err", err)
 			scan = keep(a, last, scan.Calls, err)
@@ -49,7 +51,7 @@ func summary(s inventory.AccountScan) string {
 	if s.Error != nil {
 		return s.Error.What
 	}
-	return fmt.Sprintf("%d of %d roles are federated, %d calls", len(s.Roles), s.Scanned, s.Calls)
+	return fmt.Sprintf("%d of %d roles are federated, %d calls; %s", len(s.Roles), s.Scanned, s.Calls, counted(s))
 }
 
 // keep is the scan of an account that could not be read.
@@ -74,7 +76,7 @@ func unreadable(a federation.Account, err error) *finding.Finding {
 		What: "the account's roles could not be read", Why: err.Error(), Remedy: remedy}
 }
 
-func (f *Fleet) scanAccount(ctx context.Context, a federation.Account) (inventory.AccountScan, error) {
+func (f *Fleet) scanAccount(ctx context.Context, a federation.Account, last inventory.Snapshot) (inventory.AccountScan, error) {
 	out := inventory.AccountScan{ID: a.ID, Name: a.Name, ReadAt: time.Now()}
 	api, err := f.Open(ctx, a, ToRead)
 	if err != nil {
@@ -98,6 +100,7 @@ func (f *Fleet) scanAccount(ctx context.Context, a federation.Account) (inventor
 			}
 		}
 		if !page.IsTruncated {
+			f.providers(ctx, api, a, last, &out)
 			return out, nil
 		}
 		if next := aws.ToString(page.Marker); next == "" || next == aws.ToString(in.Marker) {
@@ -128,18 +131,30 @@ func (f *Fleet) read(a federation.Account, r types.Role) (role inventory.Role, o
 	role.Trust = text
 	p, err := trustpolicy.Parse(text)
 	if err != nil {
-		if !slices.ContainsFunc(a.Providers, func(arn string) bool { return strings.Contains(text, arn) }) {
+		if !f.mentions(a, text) {
 			return role, false
 		}
 		role.Regions = f.unjudged(role, err)
 		return role, true
 	}
-	ours := slices.DeleteFunc(p.Providers(), func(arn string) bool { return !slices.Contains(a.Providers, arn) })
+	ours := federated(p.Providers())
+	if !f.everything {
+		ours = slices.DeleteFunc(ours, func(arn string) bool { return !slices.Contains(a.Providers, arn) })
+	}
 	if len(ours) == 0 {
 		return role, false
 	}
 	role.Regions = f.judge(role, p, ours)
 	return role, true
+}
+
+// mentions reports whether a policy that cannot be parsed seems to be about a
+// provider that we look for.
+func (f *Fleet) mentions(a federation.Account, text string) bool {
+	if f.everything {
+		return strings.Contains(text, ":saml-provider/")
+	}
+	return slices.ContainsFunc(a.Providers, func(arn string) bool { return strings.Contains(text, arn) })
 }
 
 // unjudged is the readiness of a role whose policy cannot be parsed.

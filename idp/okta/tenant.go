@@ -44,6 +44,8 @@ type Tenant struct {
 	tokens  *call.Tokens // nil: an API token, which is not renewed
 	list    call.Bucket  // GET /api/v1/apps
 	app     call.Bucket  // /api/v1/apps/{id}
+	// metadata is GET /api/v1/apps/{id}/sso/saml/metadata
+	metadata call.Bucket
 }
 
 var _ idp.Tenant = (*Tenant)(nil)

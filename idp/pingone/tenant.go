@@ -16,6 +16,7 @@ import (
 	"github.com/samlfailover/samlfailover/idp"
 	"github.com/samlfailover/samlfailover/idp/call"
 	"github.com/samlfailover/samlfailover/outbound"
+	"github.com/samlfailover/samlfailover/samlmeta"
 	"github.com/samlfailover/samlfailover/secret"
 )
 
@@ -74,6 +75,7 @@ type Tenant struct {
 	subject     string // "tenant ping-prod", in findings
 	environment string
 	api         *call.Caller
+	signOn      *call.Caller // the sign-on service's public pages
 	tokens      *call.Tokens
 	bucket      *call.Bucket
 	log         *slog.Logger
@@ -96,10 +98,14 @@ func New(o Options) (*Tenant, error) {
 	if err != nil {
 		return nil, err
 	}
+	public, err := o.client(subject, authURL, samlmeta.MaxBytes)
+	if err != nil {
+		return nil, err
+	}
 	w := &worker{subject: subject, environment: o.WorkerEnvironment, id: o.ClientID, secret: o.ClientSecret, auth: o.Auth}
 	w.api = call.New(subject, auth, w.tokenVendor())
 	tokens := call.NewTokens(w.fetch)
-	return &Tenant{subject: subject, environment: o.Environment, tokens: tokens, log: o.Logger,
+	return &Tenant{subject: subject, environment: o.Environment, tokens: tokens, log: o.Logger, signOn: call.New(subject, public, signOnVendor()),
 		api: call.New(subject, api, apiVendor(tokens)), bucket: &call.Bucket{Assumed: assumedRate}}, nil
 }
 

@@ -51,6 +51,7 @@ var importTable = []row{
 	{pkg: "idp/pingone", may: []string{"idp", "idp/call", "samlmeta", "signin", "finding", "secret", "outbound"}},
 	{pkg: "idp/onelogin", may: []string{"idp", "idp/call", "samlmeta", "signin", "finding", "secret", "outbound"}},
 	{pkg: "idp/generic", may: []string{"idp", "idp/call", "signin", "finding", "secret", "outbound"}},
+	{pkg: "idp/discover", may: []string{"idp", "inventory", "trustpolicy", "federation", "signin", "finding"}},
 	{pkg: "idp/idptest", may: []string{"idp", "signin", "finding"}, suite: true},
 	{pkg: "trustpolicy"},
 	{pkg: "trustpolicy/fleet", may: []string{"trustpolicy", "samlmeta", "federation", "finding", "awsaccess", "inventory", "signin"}},

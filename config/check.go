@@ -333,8 +333,11 @@ func partitionOf(regions []signin.Region) signin.Partition {
 	return ""
 }
 
-// unused doubts a tenant that no app lives in.
+// unused doubts a tenant that no app lives in, once there are federations.
 func (c *checker) unused() {
+	if len(c.doc.Federations) == 0 {
+		return
+	}
 	used := map[string]bool{}
 	for _, f := range c.doc.Federations {
 		for _, a := range f.Apps {

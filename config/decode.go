@@ -29,10 +29,11 @@ type decoder struct {
 	values   int
 	shapes   map[string]*regexp.Regexp
 	fields   map[reflect.Type][]field
+	waived   map[string]bool // paths that may be absent or empty all the same
 }
 
 func newDecoder(file string) *decoder {
-	return &decoder{file: file, at: places{}, shapes: map[string]*regexp.Regexp{}, fields: map[reflect.Type][]field{}}
+	return &decoder{file: file, at: places{}, shapes: map[string]*regexp.Regexp{}, fields: map[reflect.Type][]field{}, waived: map[string]bool{}}
 }
 
 // field is one key of a struct with what its tags say.
@@ -162,7 +163,7 @@ func (d *decoder) mapping(n *yaml.Node, path string, v reflect.Value) {
 		d.value(val, join(path, f.key), f, v.Field(f.index))
 	}
 	for _, f := range fields {
-		if f.required && seen[f.key] == nil {
+		if f.required && seen[f.key] == nil && !d.waived[join(path, f.key)] {
 			d.refuse(n, path, fmt.Sprintf("the key %q is missing", f.key), sentence(f.doc))
 		}
 	}
@@ -228,7 +229,7 @@ func (d *decoder) list(n *yaml.Node, path string, f field, v reflect.Value) {
 		return
 	}
 	count := len(n.Content)
-	if low, _ := strconv.Atoi(f.min); count < low {
+	if low, _ := strconv.Atoi(f.min); count < low && !d.waived[path] {
 		d.refuse(n, path, fmt.Sprintf("has %s, at least %d needed", items(count), low), sentence(f.doc))
 	}
 	if high, err := strconv.Atoi(f.max); err == nil && count > high {

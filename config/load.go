@@ -28,6 +28,9 @@ type Options struct {
 	// SkipSecretFiles leaves the files that references name alone: for looking
 	// at a config on a machine that does not hold its secrets.
 	SkipSecretFiles bool
+	// WithoutFederations accepts a config that names no federations yet, for
+	// finding out what belongs together.
+	WithoutFederations bool
 }
 
 // Find returns the config file to use: flag (-c), else $SAMLFAILOVER_CONFIG of
@@ -55,7 +58,7 @@ func Load(path string, o Options) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := Parse(path, data)
+	c, err := parse(path, data, o)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +122,9 @@ func (c *Config) checkSecretFiles() (*Config, error) {
 
 // Parse checks the text of a config. name is shown in messages, and its folder
 // is where relative paths start. A bad config gives *Error with every problem.
-func Parse(name string, data []byte) (*Config, error) {
+func Parse(name string, data []byte) (*Config, error) { return parse(name, data, Options{}) }
+
+func parse(name string, data []byte, o Options) (*Config, error) {
 	tree, bad := readTree(name, data)
 	if bad != nil {
 		return nil, &Error{[]Problem{*bad}}
@@ -129,6 +134,7 @@ func Parse(name string, data []byte) (*Config, error) {
 		return nil, fmt.Errorf("find the folder of config %s: %w", name, err)
 	}
 	d := newDecoder(name)
+	d.waived["federations"] = o.WithoutFederations
 	var doc document
 	d.value(tree, "", field{}, reflect.ValueOf(&doc).Elem())
 	if d.values >= maxValues {
@@ -136,6 +142,7 @@ func Parse(name string, data []byte) (*Config, error) {
 	}
 	c := checker{decoder: d, dir: filepath.Dir(full), doc: &doc}
 	out := c.check()
+	out.text = data
 	if len(d.problems) > 0 {
 		sortProblems(d.problems)
 		return nil, &Error{d.problems}

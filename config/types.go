@@ -35,6 +35,7 @@ type Config struct {
 
 	file        string
 	dir         string
+	text        []byte // the file as it was read
 	federations []federation.Federation
 	places      places
 }
@@ -67,7 +68,7 @@ type document struct {
 	Network     Network         `yaml:"network" doc:"How this program reaches the world."`
 	AWS         AWS             `yaml:"aws" doc:"Base credentials for reading (and, with trust apply, writing) role trust policies. A move needs none of them."`
 	Tenants     []Tenant        `yaml:"tenants" required:"true" min:"1" max:"50" doc:"Identity providers, each with its credential, once each."`
-	Federations []federationDoc `yaml:"federations" required:"true" min:"1" max:"200" doc:"What moves together: apps, accounts, Regions and one policy."`
+	Federations []federationDoc `yaml:"federations" required:"true" min:"1" max:"200" doc:"What moves together: apps, accounts, Regions and one policy (samlfailover idp apps finds them)."`
 	Health      Health          `yaml:"health" doc:"How sign-in endpoints are probed."`
 	Store       Store           `yaml:"store" doc:"Where state is kept."`
 	Schedules   Schedules       `yaml:"schedules" doc:"What runs by the clock, in UTC. It waits while a Region is suspect or a move is open."`

@@ -1,0 +1,230 @@
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	yaml "go.yaml.in/yaml/v4"
+
+	"github.com/samlfailover/samlfailover/federation"
+)
+
+// Draft is a federation to compose a config with. Base names the federation of
+// the present config that it takes the place of, "" for a new one. Notes become
+// comments above it.
+type Draft struct {
+	Base       string
+	Federation federation.Federation
+	Notes      []string
+}
+
+// Compose returns the text of a config to be kept at path: what this one says of
+// everything but federations, and the drafts in mode observe. A draft with a
+// Base keeps that federation's other keys. Secrets stay references, relative
+// paths still mean the same files, and comments are not copied, because nobody
+// has checked what they hold. The text is one that Load accepts; if that cannot
+// be, the error says why.
+func (c *Config) Compose(path string, drafts []Draft) ([]byte, error) {
+	tree, bad := readTree(c.file, c.text)
+	if bad != nil {
+		return nil, &Error{[]Problem{*bad}}
+	}
+	root := plainCopy(tree)
+	full, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("find the folder of the new config %s: %w", path, err)
+	}
+	if filepath.Dir(full) != c.dir {
+		c.rebase(root)
+	}
+	list := &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq"}
+	for _, d := range drafts {
+		list.Content = append(list.Content, d.node(valueOf(root, "federations")))
+	}
+	set(root, "federations", list)
+	var b bytes.Buffer
+	b.WriteString(composedHeader)
+	e := yaml.NewEncoder(&b)
+	e.SetIndent(2)
+	if err := e.Encode(root); err != nil {
+		return nil, fmt.Errorf("write the new config as YAML: %w", err)
+	}
+	if err := e.Close(); err != nil {
+		return nil, fmt.Errorf("write the new config as YAML: %w", err)
+	}
+	if _, err := Parse(path, b.Bytes()); err != nil {
+		return nil, fmt.Errorf("the new config would not load, so it was not made: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+const composedHeader = `# Made by: samlfailover idp apps --write-config
+# Every federation below only observes. Read it through: names, the order of the
+# Regions, which app is the lead. Then: samlfailover check, samlfailover trust plan.
+`
+
+// plainCopy copies a tree without comments, and with what aliases stand for.
+func plainCopy(n *yaml.Node) *yaml.Node {
+	for n.Kind == yaml.AliasNode && n.Alias != nil {
+		n = n.Alias
+	}
+	out := &yaml.Node{Kind: n.Kind, Style: n.Style, Tag: n.Tag, Value: n.Value}
+	for _, c := range n.Content {
+		out.Content = append(out.Content, plainCopy(c))
+	}
+	return out
+}
+
+// rebase makes relative paths absolute, for a file in another folder.
+func (c *Config) rebase(root *yaml.Node) {
+	absolute := func(n *yaml.Node, prefix string) {
+		if name, ok := strings.CutPrefix(n.Value, prefix); ok && name != "" && !filepath.IsAbs(name) {
+			n.Value = prefix + filepath.Join(c.dir, name)
+		}
+	}
+	for _, p := range [][2]string{{"network", "ca_file"}, {"store", "dir"}} {
+		if n := valueOf(valueOf(root, p[0]), p[1]); n != nil {
+			absolute(n, "")
+		}
+	}
+	for _, section := range []string{"network", "aws", "tenants"} {
+		eachPair(valueOf(root, section), func(key string, value *yaml.Node) {
+			if slices.Contains(referenceKeys(), key) {
+				absolute(value, "file:")
+			}
+		})
+	}
+}
+
+// referenceKeys are the keys whose values may be file:PATH.
+func referenceKeys() []string {
+	return []string{"proxy", "access_key_id", "secret_access_key", "session_token", "token", "private_key", "client_secret", "secret"}
+}
+
+// eachPair visits every key with a single value below a node.
+func eachPair(n *yaml.Node, visit func(key string, value *yaml.Node)) {
+	if n == nil {
+		return
+	}
+	for i, c := range n.Content {
+		if n.Kind == yaml.MappingNode && i%2 == 1 && c.Kind == yaml.ScalarNode {
+			visit(n.Content[i-1].Value, c)
+		}
+		eachPair(c, visit)
+	}
+}
+
+// node is the draft as YAML; old are the federations of the present config.
+func (d Draft) node(old *yaml.Node) *yaml.Node {
+	out := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
+	if old != nil && d.Base != "" {
+		for _, f := range old.Content {
+			if name := valueOf(f, "name"); name != nil && name.Value == d.Base {
+				out = plainCopy(f)
+			}
+		}
+	}
+	f := d.Federation
+	out.HeadComment = strings.Join(d.Notes, "\n")
+	out.Style = 0
+	set(out, "name", textNode(f.Name))
+	set(out, "mode", textNode(string(federation.Observe)))
+	var regions []string
+	for _, r := range f.Regions {
+		regions = append(regions, r.String())
+	}
+	set(out, "regions", texts(regions))
+	set(out, "apps", appNodes(f.Apps))
+	if len(f.Accounts) > 0 || valueOf(out, "accounts") != nil {
+		set(out, "accounts", accountNodes(f.Accounts))
+	}
+	return out
+}
+
+// appNodes leaves out a name that a config would not take: one of another shape,
+// or one that is taken. The id then is the name.
+func appNodes(apps []federation.AppRef) *yaml.Node {
+	out := &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq"}
+	taken := map[string]bool{}
+	for _, a := range apps {
+		taken[strings.ToLower(a.ID)] = true
+	}
+	for _, a := range apps {
+		item := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
+		if isLabel(a.Name) && !taken[strings.ToLower(a.Name)] {
+			taken[strings.ToLower(a.Name)] = true
+			set(item, "name", textNode(a.Name))
+		}
+		set(item, "tenant", textNode(a.Tenant))
+		set(item, "id", textNode(a.ID))
+		out.Content = append(out.Content, item)
+	}
+	return out
+}
+
+func accountNodes(accounts []federation.Account) *yaml.Node {
+	out := &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq"}
+	for _, a := range accounts {
+		item := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
+		set(item, "id", textNode(a.ID))
+		if isLabel(a.Name) {
+			set(item, "name", textNode(a.Name))
+		}
+		set(item, "providers", texts(a.Providers))
+		for _, p := range [][2]string{{"scan_role", a.ScanRole}, {"enforce_role", a.EnforceRole}, {"external_id", a.ExternalID}} {
+			if p[1] != "" {
+				set(item, p[0], textNode(p[1]))
+			}
+		}
+		out.Content = append(out.Content, item)
+	}
+	return out
+}
+
+// isLabel reports whether a name has the shape of one, and none of the
+// characters that no config may hold.
+func isLabel(s string) bool {
+	shape, _ := patternOf("label")
+	_, odd := oddByte([]byte(s))
+	return odd == "" && regexp.MustCompile(shape.expr).MatchString(s)
+}
+
+func textNode(s string) *yaml.Node {
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s}
+}
+
+func texts(list []string) *yaml.Node {
+	out := &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq", Style: yaml.FlowStyle}
+	for _, s := range list {
+		out.Content = append(out.Content, textNode(s))
+	}
+	return out
+}
+
+// valueOf returns the value of a key, or nil.
+func valueOf(n *yaml.Node, key string) *yaml.Node {
+	if n == nil || n.Kind != yaml.MappingNode {
+		return nil
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			return n.Content[i+1]
+		}
+	}
+	return nil
+}
+
+// set replaces the value of a key, or adds the key at the end.
+func set(n *yaml.Node, key string, value *yaml.Node) {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			n.Content[i+1] = value
+			return
+		}
+	}
+	n.Content = append(n.Content, textNode(key), value)
+}

@@ -62,7 +62,7 @@ var importTable = []row{
 	{pkg: "failover/move/memory", may: []string{"failover", "failover/move", "idp", "federation", "signin", "finding"}},
 	{pkg: "failover/controller", may: []string{"failover", "failover/move", "health", "idp", "inventory", "federation", "signin", "finding", "escape"}},
 	{pkg: "failover/failovertest", may: []string{"failover", "failover/move", "idp", "federation", "signin", "finding"}, suite: true},
-	{pkg: "control", may: append([]string{"outbound", "awsaccess", "health", "health/probe", "idp", "trustpolicy", "trustpolicy/fleet", "inventory", "audit", "failover", "failover/move", "failover/controller"}, ground...)},
+	{pkg: "control", may: append([]string{"outbound", "awsaccess", "health", "health/probe", "idp", "idp/discover", "trustpolicy", "trustpolicy/fleet", "inventory", "audit", "failover", "failover/move", "failover/controller"}, ground...)},
 	{pkg: "server", may: append([]string{"control", "outbound"}, ground...)},
 	{pkg: "app", may: append([]string{"config", "outbound", "awsaccess", "health", "health/probe", "idp", "idp/generic", "idp/okta", "idp/onelogin", "idp/pingone", "trustpolicy", "trustpolicy/fleet", "inventory", "audit", "failover", "failover/move", "failover/move/memory", "failover/controller", "control", "server"}, ground...)},
 	{pkg: "sandbox/...", may: []string{"signin", "sandbox/..."}},

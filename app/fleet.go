@@ -15,7 +15,11 @@ import (
 // Region first; without one, in the federations' Regions, the standbys before
 // home, since home is what is expected to break.
 func access(s Setup, secrets config.Secrets, n *outbound.Network) (*awsaccess.Access, error) {
-	regions := stsRegions(s.Config)
+	return accessIn(s, secrets, n, stsRegions(s.Config))
+}
+
+// accessIn is access that asks the STS of these Regions, at least one, in order.
+func accessIn(s Setup, secrets config.Secrets, n *outbound.Network, regions []string) (*awsaccess.Access, error) {
 	return awsaccess.New(awsaccess.Settings{
 		Region: regions[0], FallbackRegions: regions[1:],
 		AccessKeyID: secrets.AWS.AccessKeyID, SecretAccessKey: secrets.AWS.SecretAccessKey, SessionToken: secrets.AWS.SessionToken,

@@ -6,6 +6,7 @@ import (
 	"github.com/samlfailover/samlfailover/failover"
 	"github.com/samlfailover/samlfailover/failover/controller"
 	"github.com/samlfailover/samlfailover/failover/move"
+	"github.com/samlfailover/samlfailover/idp/discover"
 	"github.com/samlfailover/samlfailover/inventory"
 	"github.com/samlfailover/samlfailover/trustpolicy"
 	"github.com/samlfailover/samlfailover/trustpolicy/fleet"
@@ -34,7 +35,14 @@ type (
 	TrustReport = fleet.Report
 	// TrustProgress is one step of a long trust call.
 	TrustProgress = fleet.Progress
+	// Discovered is what belongs together, and what has no counterpart.
+	Discovered = discover.Report
+	// DiscoveredApp is one app of it.
+	DiscoveredApp = discover.FoundApp
 )
+
+// AppPerRegion is the topology of apps that stand for Regions.
+const AppPerRegion = discover.AppPerRegion
 
 // The levels that a proof through an IdP's portal can reach.
 const (

@@ -69,7 +69,9 @@ func inTurn(progress func(fleet.Progress)) func(fleet.Progress) {
 // accounts returns every account once: those of the federations, then the others.
 func accounts(fs []federation.Federation, extra []federation.Account) []federation.Account {
 	var out []federation.Account
-	find := func(id string) int { return slices.IndexFunc(out, func(a federation.Account) bool { return a.ID == id }) }
+	find := func(id string) int {
+		return slices.IndexFunc(out, func(a federation.Account) bool { return a.ID == id })
+	}
 	for _, f := range fs {
 		for _, a := range f.Accounts {
 			a.Providers = slices.Clone(a.Providers)

@@ -109,6 +109,10 @@ func describe(ctx context.Context, t DiscoveryTenant, doc idp.Document) discover
 	if out.Identity, err = who.Identity(ctx, doc); err != nil {
 		f := trouble(err, idp.IdentityFinding(doc.ID, "", "look at the app in its IdP"))
 		f.Subject = out.Subject()
+		if out.ACS.IsZero() { // it can lead nowhere that we know, so nothing is missing
+			out.Findings = append(out.Findings, f)
+			return out
+		}
 		out.Trouble = &f
 	}
 	return out

@@ -65,7 +65,7 @@ Exit code 1 when a tenant, an app, an account or a provider could not be read.`,
 		},
 	}
 	c.flags(cmd, false)
-	cmd.Flags().StringArrayVar(&accounts, "account", nil, "also look at this account, `ID[=SCAN_ROLE]`: twelve digits, and the ARN of a role to assume for reading (repeatable)")
+	cmd.Flags().StringArrayVar(&accounts, "account", nil, "also look at this account (repeatable): `ID[=SCAN_ROLE]`, the role as an ARN")
 	cmd.Flags().StringVar(&file, "write-config", "", "write a config with the federations that were found to this new `FILE`")
 	return cmd
 }

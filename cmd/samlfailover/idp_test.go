@@ -55,7 +55,8 @@ func (l *lived) withoutFederations(t *testing.T) (env map[string]string, flags [
 		t.Fatal(err)
 	}
 	path := filepath.Join(l.dir, "bare.yaml")
-	bare := regexp.MustCompile(`(?ms)^federations:\n(?:[ #].*?\n)+`).ReplaceAll(text, nil)
+	// Without a Region for STS too: the one of the config, and those of federations.
+	bare := regexp.MustCompile(`(?m)^federations:\n(?:[ #].*\n)+|^  region: .*\n`).ReplaceAll(text, nil)
 	if err := os.WriteFile(path, bare, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/samlfailover/samlfailover/sandbox/jsontree"
 )
@@ -28,6 +29,8 @@ func (o *Org) routes() http.Handler {
 		o.pages.OpenTile(w, r, r.PathValue("id"))
 	})
 	mux.HandleFunc("/app/{name}/{key}/sso/saml", o.serveSSO)
+	mux.HandleFunc("/api/v1/authn", o.serveAuthn)
+	mux.HandleFunc("/login/sessionCookieRedirect", o.serveSession)
 	mux.Handle("/", o.pages)
 	return mux
 }
@@ -145,6 +148,7 @@ func (o *Org) put(id string, sent object) ([]byte, effect, *apiError) {
 		return answer.raw, fault, nil
 	}
 	o.keepSecrets(a, sent)
+	a.earlier, a.settled = a.signsOnWith(time.Now()), time.Now().Add(o.readings.SignOnLag)
 	stored := jsontree.Clone(next)
 	if fault.lose != "" {
 		jsontree.Remove(stored, fault.lose)

@@ -122,6 +122,7 @@ func (d directory) Open(login, appID string) (portal.Form, error) {
 	assignment, assigned := u.Apps[appID]
 	d.o.mu.Unlock()
 	a, ok := d.o.snapshot(appID)
+	a.doc = a.signsOnWith(time.Now())
 	label := jsontree.Text(a.doc, "label")
 	switch {
 	case !ok || !assigned:

@@ -39,6 +39,7 @@ type Org struct {
 	rate      bucket
 	faults    faults
 	clients   clients
+	signOns   signOns
 
 	mu       sync.Mutex
 	readings Readings
@@ -56,6 +57,9 @@ type app struct {
 	raw         []byte // doc, encoded
 	keys        map[string]func() (*portal.Key, error)
 	secrets     map[string]string // write-only values of settings.app
+	// Until settled, sign-on sees earlier (Readings.SignOnLag).
+	earlier object
+	settled time.Time
 }
 
 // User is a person with app assignments by app id.

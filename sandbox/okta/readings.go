@@ -2,6 +2,7 @@ package okta
 
 import (
 	"strings"
+	"time"
 
 	"github.com/samlfailover/samlfailover/sandbox/jsontree"
 )
@@ -19,6 +20,8 @@ type Readings struct {
 	FieldMovesACSOnly bool
 	// APINonce: the admin API, too, wants a nonce in DPoP proofs.
 	APINonce bool
+	// SignOnLag is how long sign-on still uses an app as it was before a PUT.
+	SignOnLag time.Duration
 }
 
 // SetReadings switches to other readings; the zero value holds before.

@@ -156,6 +156,7 @@ func (t *Tenant) put(id string, sent object) (doc object, lost bool, refused *ap
 		jsontree.Remove(stored, effect.Lose)
 	}
 	a.before, a.shown = a.seen(now), now.Add(t.o.Readings.ReadLag)
+	a.earlier, a.settled = a.signsOnWith(time.Now()), time.Now().Add(t.o.Readings.SignOnLag)
 	a.doc, a.raw = stored, encode(stored)
 	return next, effect.LoseAnswer, nil
 }

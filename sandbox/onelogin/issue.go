@@ -117,6 +117,7 @@ func (d directory) Open(login, appID string) (portal.Form, error) {
 	d.t.mu.Lock()
 	holds := ok && d.t.holds(u, &a)
 	d.t.mu.Unlock()
+	a.doc = a.signsOnWith(time.Now())
 	label := jsontree.Text(a.doc, "name")
 	switch {
 	case !holds:
@@ -307,6 +308,9 @@ func (t *Tenant) serveAssertion(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	login, ok := t.people.Authenticate(jsontree.Text(sent, "username_or_email"), jsontree.Text(sent, "password"))
+	t.mu.Lock()
+	t.tries[lower(jsontree.Text(sent, "username_or_email"))]++
+	t.mu.Unlock()
 	id := jsontree.Text(sent, "app_id")
 	switch _, exists := t.snapshot(id); {
 	case jsontree.Text(sent, "subdomain") != t.o.Subdomain || !ok:

@@ -56,11 +56,13 @@ type Readings struct {
 	RetryAfter    bool
 	// ReadLag is how long reads still show an app as it was before a write.
 	ReadLag time.Duration
+	// SignOnLag is how long sign-on still uses an app as it was before a write.
+	SignOnLag time.Duration
 }
 
 // Harsh is the reading of everything that asks most of a client.
 func Harsh() Readings {
 	return Readings{ConfigurationReplaces: true, ParametersReplace: true, UnknownConfiguration: Refused, UnknownKeys: Refused,
 		RefuseReadOnly: true, AnswerOnlyID: true, CursorAtEnd: true, UpdatedAtStays: true, ValidatorRefusesWrite: true,
-		ExpiresInIsLeft: true, ScopeIs401: true, OldErrors: true, NoRateHeaders: true, ReadLag: 2 * time.Second}
+		ExpiresInIsLeft: true, ScopeIs401: true, OldErrors: true, NoRateHeaders: true, ReadLag: 2 * time.Second, SignOnLag: 2 * time.Second}
 }

@@ -54,6 +54,7 @@ type Tenant struct {
 	certs []certificate
 	roles map[string][]string // by login in lower case: ids of the person's OneLogin roles
 	mfa   map[string]bool     // by login in lower case
+	tries map[string]int      // by login in lower case: passwords given to the assertion API
 	made  int                 // counts ids
 }
 
@@ -66,6 +67,9 @@ type app struct {
 	// Until shown, reads of the API see before (Readings.ReadLag).
 	before object
 	shown  time.Time
+	// Until settled, sign-on sees earlier (Readings.SignOnLag).
+	earlier object
+	settled time.Time
 }
 
 // certificate is one of the account's signing certificates.
@@ -96,7 +100,7 @@ func New(o Options) (*Tenant, error) {
 	}
 	script, hooks := mishap.New()
 	t := &Tenant{Hooks: hooks, script: script, o: o, host: o.Subdomain + ".onelogin.com", rate: newLimit(o.RatePerHour),
-		roles: map[string][]string{}, mfa: map[string]bool{}}
+		roles: map[string][]string{}, mfa: map[string]bool{}, tries: map[string]int{}}
 	var err error
 	if t.tokens, err = newTokens(o); err != nil {
 		return nil, err
@@ -227,6 +231,21 @@ func (t *Tenant) RequireMFA(login string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.mfa[lower(login)] = true
+}
+
+// Tries is how often the assertion API was given a password of a person.
+func (t *Tenant) Tries(login string) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.tries[lower(login)]
+}
+
+// signsOnWith is what sign-on to the app uses now.
+func (a app) signsOnWith(now time.Time) object {
+	if now.Before(a.settled) {
+		return a.earlier
+	}
+	return a.doc
 }
 
 // App returns an app's JSON as it is now.

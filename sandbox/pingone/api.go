@@ -33,6 +33,8 @@ func (t *Tenant) signOnRoutes() http.Handler {
 	mux.HandleFunc("GET /{env}/saml20/metadata/{app}", t.serveMetadata)
 	mux.HandleFunc("GET /{env}/saml20/idp/startsso", t.serveStart)
 	mux.HandleFunc("/{env}/saml20/idp/sso", serveNoRequest)
+	mux.HandleFunc("GET /{env}/saml20/resume", t.serveResume)
+	mux.HandleFunc("/{env}/flows/{flow}", t.serveFlow)
 	mux.HandleFunc("/{env}/", func(w http.ResponseWriter, r *http.Request) {
 		if pages := t.pages[r.PathValue("env")]; pages != nil {
 			pages.ServeHTTP(w, r)
@@ -184,6 +186,7 @@ func (t *Tenant) put(env, id string, sent object) (raw []byte, lost bool, refuse
 		jsontree.Remove(stored, effect.Lose)
 	}
 	a.before, a.shown = a.seen(now), now.Add(t.o.Readings.ReadLag)
+	a.earlier, a.settled = a.signsOnWith(now), now.Add(t.o.Readings.SignOnLag)
 	a.store(stored, now)
 	return answer.raw, effect.LoseAnswer, nil
 }

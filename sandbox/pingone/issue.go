@@ -44,7 +44,13 @@ func (t *Tenant) serveStart(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	t.mu.Unlock()
-	pages.OpenTile(w, r, tile{id, r.URL.Query().Get("applicationUrl")}.String())
+	opens := tile{id, r.URL.Query().Get("applicationUrl")}.String()
+	if pages.SignedIn(r) {
+		pages.OpenTile(w, r, opens)
+		return
+	}
+	flow := t.flows.begin(env, opens, time.Now())
+	http.Redirect(w, r, "/"+env+"/signon/?"+url.Values{"environmentId": {env}, "flowId": {flow}, "fromURI": {r.URL.RequestURI()}}.Encode(), http.StatusFound)
 }
 
 // tile is what Pages hands back to Open: the application and the RelayState
@@ -141,6 +147,7 @@ func (d directory) Open(login, tileID string) (portal.Form, error) {
 	u, _ := d.t.people[d.env].Find(login)
 	assignment, assigned := u.Apps[id]
 	a, ok := d.t.snapshot(id)
+	a.doc = a.signsOnWith(time.Now())
 	name := jsontree.Text(a.doc, "name")
 	switch {
 	case !ok || a.env != d.env:

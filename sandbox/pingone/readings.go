@@ -37,6 +37,9 @@ type Readings struct {
 	ReadLag time.Duration
 	// RoleLag is how long a role that was granted answers 403.
 	RoleLag time.Duration
+	// SignOnLag is how long sign-on still uses an application as it was before a
+	// write.
+	SignOnLag time.Duration
 }
 
 // Harsh is the reading of everything that asks most of a client. Its lags need
@@ -44,5 +47,5 @@ type Readings struct {
 func Harsh() Readings {
 	return Readings{RefuseReadOnlyKeys: true, TemplateOverridesACS: true, OwnerCannotList: true, OwnerCannotMap: true,
 		DropNameFormat: true, ConflictIs409: true, UnknownCodes: true, HALContentType: true, PageSize: 2, NoCounts: true,
-		ReadLag: 2 * time.Second, RoleLag: 10 * time.Second}
+		ReadLag: 2 * time.Second, SignOnLag: 2 * time.Second, RoleLag: 10 * time.Second}
 }

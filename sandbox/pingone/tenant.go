@@ -51,6 +51,7 @@ type Tenant struct {
 	signOn  http.Handler
 	apiHost string
 	atHost  string // of token endpoint and sign-on
+	flows   flows
 
 	mu   sync.Mutex
 	envs []*environment
@@ -80,6 +81,9 @@ type app struct {
 	// Until shown, reads of the admin API see before (Readings.ReadLag).
 	before []byte
 	shown  time.Time
+	// Until settled, sign-on sees earlier (Readings.SignOnLag).
+	earlier object
+	settled time.Time
 }
 
 // object is a JSON object; see package jsontree.

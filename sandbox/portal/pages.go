@@ -119,6 +119,18 @@ func (p *Pages) OpenTile(w http.ResponseWriter, r *http.Request, tileID string) 
 	})
 }
 
+// Begin starts a session for a person whom the vendor's own sign-on API let in,
+// and puts its cookie into the answer.
+func (p *Pages) Begin(w http.ResponseWriter, login string) {
+	http.SetCookie(w, p.sessions.begin(login))
+}
+
+// SignedIn reports whether a request has a session.
+func (p *Pages) SignedIn(r *http.Request) bool {
+	_, ok := p.sessions.login(r)
+	return ok
+}
+
 func (p *Pages) sendToSignIn(w http.ResponseWriter, r *http.Request) {
 	to := p.o.SignInPath + "?fromURI=" + url.QueryEscape(r.URL.RequestURI())
 	http.Redirect(w, r, to, http.StatusFound)

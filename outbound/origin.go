@@ -37,6 +37,9 @@ type OriginOptions struct {
 	Burst         int
 	MaxBody       int64 // decompressed bytes of an answer; 0 = 8 MiB
 	MaxDepth      int   // nesting of a JSON answer; 0 = 64
+	// KeepRedirects returns a redirect as the answer instead of following it:
+	// for a caller that keeps cookies and resolves every Location itself.
+	KeepRedirects bool
 	Logger        *slog.Logger
 }
 
@@ -49,6 +52,7 @@ type Client struct {
 	maxBody  int64
 	maxDepth int
 	proxied  bool
+	keep     bool // redirects
 	log      *slog.Logger
 }
 
@@ -93,7 +97,7 @@ func (n *Network) Origin(o OriginOptions) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", o.Name, err)
 	}
-	c := &Client{name: o.Name, origin: origin, maxBody: o.MaxBody, maxDepth: o.MaxDepth, log: o.Logger}
+	c := &Client{name: o.Name, origin: origin, maxBody: o.MaxBody, maxDepth: o.MaxDepth, keep: o.KeepRedirects, log: o.Logger}
 	if c.name == "" {
 		c.name = origin.Host
 	}
@@ -189,7 +193,8 @@ func (c *Client) foreign(why string) error {
 // Do makes one call: paced, within the context's deadline (30 s if it has
 // none), following at most three redirects of a GET or HEAD on the same origin.
 // Every whole answer is a Response, also 4xx and 5xx; errors are *CallError, or
-// carry a finding: foreign-link, answer-too-large, answer-too-deep.
+// carry a finding: foreign-link, answer-too-large, answer-too-deep. With
+// KeepRedirects no redirect is followed or judged.
 func (c *Client) Do(ctx context.Context, r Request) (Response, error) {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
@@ -202,8 +207,8 @@ func (c *Client) Do(ctx context.Context, r Request) (Response, error) {
 	}
 	for hop := 0; ; hop++ {
 		resp, err := c.once(ctx, r, u)
-		if err != nil {
-			return Response{}, err
+		if err != nil || c.keep {
+			return resp, err
 		}
 		next, err := c.redirect(r.Method, u, resp)
 		switch {

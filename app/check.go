@@ -9,9 +9,13 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/samlfailover/samlfailover/awsaccess"
+	"github.com/samlfailover/samlfailover/failover"
 	"github.com/samlfailover/samlfailover/failover/move"
+	"github.com/samlfailover/samlfailover/failover/prove"
 	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/finding"
+	"github.com/samlfailover/samlfailover/idp"
+	"github.com/samlfailover/samlfailover/inventory"
 	"github.com/samlfailover/samlfailover/outbound"
 	"github.com/samlfailover/samlfailover/signin"
 	"github.com/samlfailover/samlfailover/trustpolicy/fleet"
@@ -41,6 +45,10 @@ type CheckApp struct {
 	ACS        string            `json:"acs,omitempty"`
 	Movable    bool              `json:"movable"`
 	Findings   []finding.Finding `json:"findings,omitempty"`
+	// Proof is how far a move of the app can be proven, tried now where a test
+	// user is configured; Unproved says why no further.
+	Proof    failover.Level   `json:"proof"`
+	Unproved *finding.Finding `json:"unproved,omitempty"`
 }
 
 // CheckAccount is one account: could its roles be read?
@@ -85,13 +93,19 @@ func Check(ctx context.Context, s Setup) (CheckReport, error) {
 	if err != nil {
 		return CheckReport{}, err
 	}
+	kept := newShares(inventory.Keeper{Dir: inventoryDir(s.Config.Store.Dir)}, s.Config.Federations(), s.Log)
+	kept.load()
+	prover, err := newProver(s.Config, tenants, kept.providers)
+	if err != nil {
+		return CheckReport{}, err
+	}
 	out := CheckReport{Config: s.Config.Path(), Network: network.Describe(), EndpointVariables: awsaccess.EndpointVariables(s.Env),
 		EndpointsObeyed: s.Config.Network.AllowEndpointOverride, Apps: []CheckApp{}, Accounts: []CheckAccount{}}
 	for _, w := range s.Config.Warnings {
 		out.Warnings = append(out.Warnings, w.String())
 	}
 	for _, f := range s.Config.Federations() {
-		out.Apps = append(out.Apps, collect(f.Apps, func(a federation.AppRef) CheckApp { return checkApp(ctx, tenants, f.Name, a) })...)
+		out.Apps = append(out.Apps, collect(f.Apps, func(a federation.AppRef) CheckApp { return checkApp(ctx, tenants, prover, f.Name, a) })...)
 		out.Accounts = append(out.Accounts, collect(f.Accounts, func(a federation.Account) CheckAccount { return checkAccount(ctx, base, f.Name, a) })...)
 	}
 	return out, nil
@@ -112,7 +126,7 @@ func collect[T, R any](in []T, ask func(T) R) []R {
 	return out
 }
 
-func checkApp(ctx context.Context, tenants move.Vendors, fed string, ref federation.AppRef) CheckApp {
+func checkApp(ctx context.Context, tenants move.Vendors, prover *prove.Prover, fed string, ref federation.AppRef) CheckApp {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	out := CheckApp{Federation: fed, App: ref.Name, Tenant: ref.Tenant, ID: ref.ID}
@@ -122,7 +136,25 @@ func checkApp(ctx context.Context, tenants move.Vendors, fed string, ref federat
 		return out
 	}
 	out.Kind, out.Region, out.ACS, out.Movable, out.Findings = a.Kind, a.Region(), a.ACSText, a.Movable, a.Findings
+	if a.Movable {
+		out.Proof, out.Unproved = reach(ctx, prover, ref, a)
+	}
 	return out
+}
+
+// reach tries the proof where the app points now: what works there will most
+// likely work after a move.
+func reach(ctx context.Context, prover *prove.Prover, ref federation.AppRef, a idp.App) (failover.Level, *finding.Finding) {
+	level, why := prover.Reach(ref, a.Kind)
+	if why != nil {
+		return level, why
+	}
+	level, err := prover.Prove(ctx, ref, a.Region())
+	if err != nil {
+		f := asFinding(err, finding.ProofMissing, "app "+ref.Name, "the test user could not sign in through the app")
+		why = &f
+	}
+	return level, why
 }
 
 func checkAccount(ctx context.Context, base *awsaccess.Access, fed string, acc federation.Account) CheckAccount {

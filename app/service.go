@@ -34,8 +34,8 @@ import (
 // vantage is the name of this process as a place to probe from.
 const vantage = "local"
 
-// Options make a Service. Prover, OnMove and OnDecision may be nil; the two
-// listeners must not block.
+// Options make a Service. Prover stands in for the test users of the config; it,
+// OnMove and OnDecision may be nil. The two listeners must not block.
 type Options struct {
 	Setup
 	Version    string
@@ -194,12 +194,19 @@ func (s *Service) announce() {
 }
 
 func (s *Service) mover(j move.Journal, t move.Term, r move.Recorder, events *control.Broker) (*move.Mover, error) {
+	prover := s.o.Prover
+	if prover == nil {
+		var err error
+		if prover, err = newProver(s.o.Config, s.vendors, s.shares.providers); err != nil {
+			return nil, err
+		}
+	}
 	return move.New(move.Config{
 		Federation: func(name string) (federation.Federation, bool) {
 			f, err := control.Pick(s.feds, name)
 			return f, err == nil && name != ""
 		},
-		Apps: s.vendors, Journal: j, Term: t, Recorder: r, Prover: s.o.Prover, Log: s.o.Log,
+		Apps: s.vendors, Journal: j, Term: t, Recorder: r, Prover: prover, Log: s.o.Log,
 		Events: func(e move.Event) {
 			events.Publish(e)
 			if s.o.OnMove != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/samlfailover/samlfailover/inventory"
 )
 
-// shares holds the readiness of each federation from the last scan, in memory:
+// shares holds what the last scan saw of each federation, in memory:
 // a decision never waits for a disk. Safe for concurrent use.
 type shares struct {
 	keeper inventory.Keeper
@@ -22,11 +22,12 @@ type shares struct {
 
 	mu   sync.Mutex
 	have map[string][]inventory.Share
-	read map[string]time.Time // modification time of what was loaded
+	idps map[string][]inventory.Provider // by federation
+	read map[string]time.Time            // modification time of what was loaded
 }
 
 func newShares(k inventory.Keeper, feds []federation.Federation, log *slog.Logger) *shares {
-	return &shares{keeper: k, feds: feds, log: log, have: map[string][]inventory.Share{}, read: map[string]time.Time{}}
+	return &shares{keeper: k, feds: feds, log: log, have: map[string][]inventory.Share{}, idps: map[string][]inventory.Provider{}, read: map[string]time.Time{}}
 }
 
 // Shares implements controller.Shares.
@@ -103,5 +104,12 @@ func (s *shares) keep(f federation.Federation, snap inventory.Snapshot) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.have[f.Name] = out
+	s.have[f.Name], s.idps[f.Name] = out, providersIn(snap)
+}
+
+// providers returns the SAML providers that the last scan of a federation saw.
+func (s *shares) providers(federation string) []inventory.Provider {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.idps[federation]
 }

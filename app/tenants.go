@@ -58,14 +58,24 @@ func newOneLogin(t config.Tenant, _ []idp.AppID, token secret.Value, n *outbound
 	}}, nil
 }
 
-func newPingOne(t config.Tenant, _ []idp.AppID, clientSecret secret.Value, n *outbound.Network, log *slog.Logger) (move.Vendor, error) {
-	tld, own := strings.CutPrefix(t.URL, "https://api.pingone.")
+// pingOneOptions are those of a tenant without its secret.
+func pingOneOptions(t config.Tenant, n *outbound.Network, log *slog.Logger) pingone.Options {
 	o := pingone.Options{Network: n, Name: t.Name, APIURL: t.URL, AuthURL: t.PingOne.AuthURL,
 		Environment: t.PingOne.Environment, WorkerEnvironment: t.PingOne.WorkerEnvironment,
-		ClientID: t.ClientID, ClientSecret: clientSecret, Auth: pingone.Auth(t.PingOne.ClientAuth), Logger: log}
-	if own && o.AuthURL == "" {
+		ClientID: t.ClientID, Auth: pingone.Auth(t.PingOne.ClientAuth), Logger: log}
+	if tld, own := strings.CutPrefix(t.URL, pingOneAPI); own && o.AuthURL == "" {
 		o.TLD = tld
 	}
+	return o
+}
+
+// pingOneAPI begins the URL of PingOne's own API hosts; the region ends it.
+const pingOneAPI = "https://api.pingone."
+
+func newPingOne(t config.Tenant, _ []idp.AppID, clientSecret secret.Value, n *outbound.Network, log *slog.Logger) (move.Vendor, error) {
+	o := pingOneOptions(t, n, log)
+	o.ClientSecret = clientSecret
+	tld, own := strings.CutPrefix(t.URL, pingOneAPI)
 	tenant, err := pingone.New(o)
 	if err != nil {
 		return move.Vendor{}, err
@@ -118,6 +128,9 @@ func vendors(c *config.Config, secrets config.Secrets, n *outbound.Network, log 
 		}
 		v, err := build(t, slices.Sorted(maps.Keys(standby[t.Name])), secrets.Tokens[t.Name], n, log)
 		if err != nil {
+			return nil, fmt.Errorf("tenant %s: %w", t.Name, err)
+		}
+		if v, err = withTestUser(t, v, secrets.Proofs[t.Name], n, log); err != nil {
 			return nil, fmt.Errorf("tenant %s: %w", t.Name, err)
 		}
 		v.Codec = foresighted{v.Codec, standby[t.Name]}

@@ -138,6 +138,7 @@ func (c *checker) tenants() {
 		t, path := &c.doc.Tenants[i], fmt.Sprintf("tenants[%d].url", i)
 		c.credential(t.Kind, fmt.Sprintf("tenants[%d]", i))
 		c.provenKinds(*t, fmt.Sprintf("tenants[%d].proven_kinds", i))
+		c.proof(*t, fmt.Sprintf("tenants[%d]", i))
 		if t.URL == "" {
 			continue
 		}

@@ -29,6 +29,8 @@ func patternOf(name string) (pattern, bool) {
 		return pattern{`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`, "a UUID, such as 3b9fe2b2-9ba4-4dd6-9d4c-0f6d1c0f4a11"}, true
 	case "path":
 		return pattern{`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,99}){1,10}$`, "a path, such as /samlfailover: it begins with a slash, does not end with one, and holds letters, digits and -._~ only"}, true
+	case "login":
+		return pattern{`^[^\s\x00-\x1f\x7f]{1,200}$`, "a login: at most 200 characters without a space"}, true
 	case "kind":
 		return pattern{`^[a-z0-9]+:[A-Za-z0-9_.:-]{1,100}$`, "a kind of app: the vendor, a colon and a word, such as okta:amazon_aws"}, true
 	}

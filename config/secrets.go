@@ -57,7 +57,11 @@ type Secrets struct {
 	AWS    AWSKeys
 	Proxy  secret.Value // the proxy URL, zero when none is configured
 	Tokens map[string]secret.Value
+	Proofs map[string]ProofSecrets // by tenant name
 }
+
+// ProofSecrets are those of a tenant's test user; ClientSecret is OneLogin's.
+type ProofSecrets struct{ Password, ClientSecret secret.Value }
 
 // AWSKeys are base credentials.
 type AWSKeys struct {
@@ -70,7 +74,7 @@ type AWSKeys struct {
 // not resolve, with its place, as one *Error. Call it at start, before any
 // outage needs the secrets (spec 15.1).
 func (c *Config) Resolve(r secret.Resolver) (Secrets, error) {
-	out := Secrets{Tokens: map[string]secret.Value{}}
+	out := Secrets{Tokens: map[string]secret.Value{}, Proofs: map[string]ProofSecrets{}}
 	fail := &Error{}
 	get := func(path, ref string) secret.Value {
 		if ref == "" {
@@ -96,6 +100,10 @@ func (c *Config) Resolve(r secret.Resolver) (Secrets, error) {
 	for i, t := range c.Tenants {
 		key, ref := t.credential()
 		out.Tokens[t.Name] = get(fmt.Sprintf("tenants[%d].%s", i, key), string(ref))
+		if t.Proof.User != "" {
+			at := fmt.Sprintf("tenants[%d].proof", i)
+			out.Proofs[t.Name] = ProofSecrets{get(at+".password", string(t.Proof.Password)), get(at+".client_secret", string(t.Proof.ClientSecret))}
+		}
 	}
 	if len(fail.Problems) > 0 {
 		return Secrets{}, fail
@@ -121,6 +129,8 @@ func (c *Config) references() map[string]string {
 	for i, t := range c.Tenants {
 		key, ref := t.credential()
 		add(fmt.Sprintf("tenants[%d].%s", i, key), string(ref))
+		add(fmt.Sprintf("tenants[%d].proof.password", i), string(t.Proof.Password))
+		add(fmt.Sprintf("tenants[%d].proof.client_secret", i), string(t.Proof.ClientSecret))
 	}
 	return out
 }

@@ -72,3 +72,39 @@ federations:
 		t.Errorf("the secret's file is not watched: %q", got)
 	}
 }
+
+// The test user's secrets are resolved at load, with all others, and their files
+// are watched.
+//
+// spec 15.1
+func TestProof(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Dir(write(t, "user.txt", marker+"password\n", 0o600))
+	text := []byte(`tenants:
+  - name: lab
+    kind: onelogin
+    url: https://lab.onelogin.com
+    client_id: a1
+    client_secret: env:SECRET
+    proof: {user: test@example.com, password: "file:user.txt", client_id: 42, client_secret: "env:PROOF"}
+federations:
+  - {name: prod, regions: [us-east-1, us-west-2], apps: [{tenant: lab, id: 7}]}
+`)
+	c, err := Parse(filepath.Join(dir, "c.yaml"), text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := c.Tenants[0].Proof; p.User != "test@example.com" || p.ClientID != "42" {
+		t.Errorf("%+v", p)
+	}
+	s, err := c.Resolve(secret.Resolver{Dir: dir, Env: map[string]string{"SECRET": "x", "PROOF": "y"}})
+	if got := s.Proofs["lab"]; err != nil || got.Password.Reveal() != marker+"password" || got.ClientSecret.Reveal() != "y" {
+		t.Errorf("the secrets did not resolve: %v", err)
+	}
+	if _, err := c.Resolve(secret.Resolver{Dir: dir, Env: map[string]string{"SECRET": "x"}}); err == nil {
+		t.Error("a secret of the test user is missing, and the start went on")
+	}
+	if got := c.references()["tenants[0].proof.password"]; got != filepath.Join(dir, "user.txt") {
+		t.Errorf("the password's file is not watched: %q", got)
+	}
+}

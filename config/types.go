@@ -106,6 +106,7 @@ type Tenant struct {
 	PingOne      PingOne `yaml:"pingone" doc:"PingOne: the environment, and how the worker app proves itself."`
 	Path         string  `yaml:"path" pattern:"path" doc:"Generic: what stands before /apps/ID in the webhook's URLs, such as /samlfailover. Absent: nothing."`
 	Secret       Ref     `yaml:"secret" doc:"Generic: reference to the secret, at least 32 bytes, that both sides sign with."`
+	Proof        Proof   `yaml:"proof" doc:"Okta, OneLogin and PingOne: the test user that shows what a moved app issues. Without it a move is proven by read-back only."`
 
 	ProvenKinds []ProvenKind `yaml:"proven_kinds" max:"20" doc:"Kinds of app that a person has moved and moved back in this tenant. A kind of which it is not known what a write does to it is not written without."`
 }
@@ -126,6 +127,17 @@ type PingOne struct {
 	WorkerEnvironment string `yaml:"worker_environment" pattern:"uuid" doc:"The id of the environment that the worker app lives in. Absent: the same."`
 	ClientAuth        string `yaml:"client_auth" default:"basic" enum:"basic,post" doc:"The worker app's token endpoint authentication method: client secret basic or client secret post."`
 	AuthURL           string `yaml:"auth_url" doc:"The https origin of the token endpoint. Absent: https://auth.pingone.eu beside https://api.pingone.eu, and so on."`
+}
+
+// Proof is the test user of a tenant. Password and ClientSecret are references:
+// Resolve turns them into the secrets. User is empty where none is configured.
+type Proof struct {
+	User         string `yaml:"user" required:"true" pattern:"login" doc:"The test user's login. It needs the apps assigned, a role of the federation behind each, and no second factor."`
+	Password     Ref    `yaml:"password" required:"true" doc:"Reference to the test user's password."`
+	ClientID     string `yaml:"client_id" pattern:"id" digits:"true" doc:"OneLogin: the id of an API credential of its own, with the scope Authentication Only."`
+	ClientSecret Ref    `yaml:"client_secret" doc:"OneLogin: reference to the secret that belongs to that client_id."`
+	SignOnPath   string `yaml:"sign_on_path" pattern:"path" doc:"Where sign-on begins, not verified on a live tenant. Absent: /api/v1/authn (Okta), /api/2/saml_assertion (OneLogin), /saml20/idp/startsso below the environment (PingOne)."`
+	SessionPath  string `yaml:"session_path" pattern:"path" doc:"Where the session begins, not verified on a live tenant. Absent: /login/sessionCookieRedirect (Okta), /flows below the environment (PingOne)."`
 }
 
 // ProvenKind says who found out, and when, that a kind of app survives a write.

@@ -15,7 +15,9 @@ func newCheck(p *program) *cobra.Command {
 		Use:   "check",
 		Short: "Check the config, and whether every app and account can be read; changes nothing",
 		Long: `check reads the config, shows the way out (proxy, CAs, endpoint variables), reads
-every app from its IdP and asks every account once. Exit code 1 when something is
+every app from its IdP and asks every account once. PROOF is how far a move of an
+app can be proven: where a test user is configured, it signs in through the app now.
+Exit code 1 when something is
 wrong with the config, cannot be read, or cannot be moved.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -49,13 +51,13 @@ func (p *program) showCheck(r app.CheckReport) {
 	}
 	p.showWayOut(r)
 	p.line("")
-	rows := [][]string{{"APP", "TENANT", "KIND", "SIGNS IN AT", "MOVABLE"}}
+	rows := [][]string{{"APP", "TENANT", "KIND", "SIGNS IN AT", "MOVABLE", "PROOF"}}
 	for _, a := range r.Apps {
 		movable := "no"
 		if a.Movable {
 			movable = "yes"
 		}
-		rows = append(rows, []string{escape.Terminal(a.App), escape.Terminal(a.Tenant), dash(escape.Terminal(a.Kind)), dash(a.Region.String()), movable})
+		rows = append(rows, []string{escape.Terminal(a.App), escape.Terminal(a.Tenant), dash(escape.Terminal(a.Kind)), dash(a.Region.String()), movable, dash(proofOf(a))})
 	}
 	p.table(rows)
 	if len(r.Accounts) > 0 {
@@ -72,6 +74,9 @@ func (p *program) showCheck(r app.CheckReport) {
 	}
 	for _, a := range r.Apps {
 		p.showProblems(a.Findings)
+		if a.Unproved != nil {
+			p.showFinding(*a.Unproved)
+		}
 	}
 	for _, a := range r.Accounts {
 		if a.Finding != nil {
@@ -84,6 +89,15 @@ func (p *program) showCheck(r app.CheckReport) {
 	} else {
 		p.line("Something needs a person first; see above.")
 	}
+}
+
+// proofOf names the level that a move of the app can reach, "" for an app that
+// cannot be moved.
+func proofOf(a app.CheckApp) string {
+	if !a.Movable {
+		return ""
+	}
+	return a.Proof.String()
 }
 
 // showWayOut tells proxy, CAs and endpoint variables in force (spec 15.2).

@@ -135,8 +135,15 @@ type Recorder interface {
 	Record(ctx context.Context, actor, action, subject string, detail any) error
 }
 
+// ErrUnprovable is wrapped by a Prover's error when nothing speaks against the
+// app and no more can be shown of it as things are prepared: no test user, no
+// certificate, a kind that is not proven. Such an app is at its best level
+// (spec 9.1), so it stops no switchover.
+var ErrUnprovable = errors.New("no more than the read-back can be shown")
+
 // Prover shows more than a read-back can (spec 3): it returns the level that
 // was reached. The error says why no higher level was, and carries a finding.
+// It ends with its context.
 type Prover interface {
 	Prove(ctx context.Context, app federation.AppRef, to signin.Region) (failover.Level, error)
 }

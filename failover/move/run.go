@@ -32,6 +32,7 @@ type appRun struct {
 	last     idp.StepResult
 	wrote    []idp.Change // changes of earlier tries that may have been sent
 	fatal    error        // ends the run, not just this app
+	best     bool         // the proof reached is the best that could be (ErrUnprovable)
 	trouble  sync.Once
 	troubled chan struct{} // closed when the first try has failed
 }
@@ -106,7 +107,7 @@ func (x *run) all(ctx context.Context) error {
 
 // afterLead waits for the lead app. A failover goes on when the lead is proved,
 // has trouble, or takes too long; every other move stops with a finding unless
-// the lead is moved and, where a prover is configured, proved.
+// the lead is moved and, as far as it can be, proved.
 func (x *run) afterLead(ctx context.Context, lead *appRun, ended <-chan struct{}) *finding.Finding {
 	if lead == nil {
 		return nil
@@ -127,17 +128,22 @@ func (x *run) afterLead(ctx context.Context, lead *appRun, ended <-chan struct{}
 	case <-ctx.Done():
 		return nil
 	}
-	if lead.result.Moved && (x.m.Prover == nil || x.r.Undoes != "" || lead.result.Proof >= failover.P3) {
+	if lead.result.Moved && (x.m.Prover == nil || x.r.Undoes != "" || lead.best || lead.result.Proof >= failover.P3) {
 		return nil
+	}
+	why := fmt.Sprintf("proof reached: %s", lead.result.Proof)
+	if f := lead.result.Finding; f != nil {
+		why += "; " + f.Error()
 	}
 	return &finding.Finding{Code: finding.ProofMissing, Subject: "app " + lead.step.App.Name,
 		What:   fmt.Sprintf("the lead app was not moved and proved, so the %s stops before the other apps", x.r.Cause),
-		Why:    fmt.Sprintf("proof reached: %s", lead.result.Proof),
+		Why:    why,
 		Remedy: "mend the lead app, or undo the move; a failover would go on"}
 }
 
 // rest moves the other apps in parallel, each tenant on its own, so that one
-// that does not answer delays nobody else's apps (spec 2.5).
+// that does not answer delays nobody else's apps (spec 2.5). Proofs run beside
+// the moves: an app that is slow to prove keeps none from being moved.
 func (x *run) rest(ctx context.Context, apps []*appRun) error {
 	width := x.m.Limits.Parallel
 	if width <= 0 {
@@ -151,12 +157,23 @@ func (x *run) rest(ctx context.Context, apps []*appRun) error {
 		byTenant[a.step.App.Tenant] = append(byTenant[a.step.App.Tenant], a)
 	}
 	g, ctx := errgroup.WithContext(ctx)
+	turn := make(chan struct{}, width) // of the proofs
 	for _, of := range byTenant {
 		g.Go(func() error {
-			tenant, ctx := errgroup.WithContext(ctx)
+			tenant, tctx := errgroup.WithContext(ctx)
 			tenant.SetLimit(width)
 			for _, a := range of {
-				tenant.Go(func() error { return x.move(ctx, a) })
+				tenant.Go(func() error {
+					if there, err := x.bring(tctx, a); err != nil || !there {
+						return err
+					}
+					g.Go(func() error {
+						turn <- struct{}{}
+						defer func() { <-turn }()
+						return x.prove(ctx, a)
+					})
+					return nil
+				})
 			}
 			return tenant.Wait()
 		})
@@ -166,16 +183,23 @@ func (x *run) rest(ctx context.Context, apps []*appRun) error {
 
 // move brings one app to its target and proves it. An error ends the run.
 func (x *run) move(ctx context.Context, a *appRun) error {
-	if err := permitted(x.f, x.r, a.step); err != nil {
-		x.fail(a, err)
-		return nil
-	}
-	if !a.result.Moved {
-		if err := x.tries(ctx, a); err != nil || !a.result.Moved {
-			return err
-		}
+	if there, err := x.bring(ctx, a); err != nil || !there {
+		return err
 	}
 	return x.prove(ctx, a)
+}
+
+// bring brings one app to its target and reports whether it is there. An error
+// ends the run.
+func (x *run) bring(ctx context.Context, a *appRun) (there bool, err error) {
+	if err := permitted(x.f, x.r, a.step); err != nil {
+		x.fail(a, err)
+		return false, nil
+	}
+	if !a.result.Moved {
+		err = x.tries(ctx, a)
+	}
+	return a.result.Moved, err
 }
 
 // prove shows more than the read-back, where that is possible. A proof that
@@ -187,6 +211,7 @@ func (x *run) prove(ctx context.Context, a *appRun) error {
 	pctx, cancel := context.WithTimeout(ctx, x.m.Limits.ProofTimeout)
 	defer cancel()
 	level, err := x.m.Prover.Prove(pctx, a.step.App, x.r.To)
+	a.best = errors.Is(err, ErrUnprovable)
 	if err != nil {
 		a.result.Finding = asFinding(a.step.App, finding.ProofMissing, "the app is moved and read back, and no login through it was proved", err)
 	}

@@ -3,6 +3,7 @@ package move_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -326,6 +327,35 @@ func (p proverFunc) Prove(ctx context.Context, app federation.AppRef, _ signin.R
 	return p(ctx, app)
 }
 
+// Proofs run beside the moves: with one app at a time, every app is moved while
+// the first of the others is still being proved.
+//
+// spec 9.1
+func TestProofHoldsNoMove(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, heard := newWorld(), &listener{}
+		c := w.config()
+		c.Limits.Parallel, c.Events = 1, heard.hear
+		c.Prover = proverFunc(func(ctx context.Context, a federation.AppRef) (failover.Level, error) {
+			if a.Name != "a" {
+				<-ctx.Done()
+				return failover.P1, ctx.Err()
+			}
+			return failover.P3, nil
+		})
+		start := time.Now()
+		if res := mustRun(t, newMover(t, c), w.plan(t, nil)); res.Moved() != 3 || res.Proof != failover.P1 {
+			t.Errorf("%+v", res)
+		}
+		for _, app := range []string{"b", "c"} {
+			if at, ok := heard.at(app, move.Verified); !ok || at.Sub(start) > 5*time.Second {
+				t.Errorf("%s was read back after %s", app, at.Sub(start))
+			}
+		}
+	})
+}
+
 // spec 3 spec 9.1
 func TestProof(t *testing.T) {
 	t.Parallel()
@@ -343,6 +373,9 @@ func TestProof(t *testing.T) {
 		<-ctx.Done()
 		return failover.Unproven, ctx.Err()
 	})
+	unprepared := proverFunc(func(context.Context, federation.AppRef) (failover.Level, error) {
+		return failover.P1, fmt.Errorf("no test user: %w", move.ErrUnprovable)
+	})
 	rows := []struct {
 		name   string
 		prover proverFunc
@@ -356,6 +389,7 @@ func TestProof(t *testing.T) {
 		{"a canary alone is not verified", good(failover.P2), nil, failover.Partial, failover.P2, 3},
 		{"a failover goes on without the lead's proof, and the worst app counts", leadFails, nil, failover.Partial, failover.P1, 3},
 		{"a switchover stops without the lead's proof", leadFails, operator, failover.Incomplete, failover.P1, 1},
+		{"a switchover goes on where nothing speaks against the lead and no more can be shown", unprepared, operator, failover.Partial, failover.P1, 3},
 		{"a failover waits for a proof that never comes, but not for ever", hangs, nil, failover.Partial, failover.P1, 3},
 	}
 	for _, row := range rows {

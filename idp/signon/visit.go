@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/samlfailover/samlfailover/finding"
@@ -100,8 +101,12 @@ func (v *Visit) ask(ctx context.Context, host *outbound.Client, u *url.URL, r ou
 	if r.Header = r.Header.Clone(); r.Header == nil {
 		r.Header = http.Header{}
 	}
+	var cookies []string // in one header field (RFC 6265, section 5.4)
 	for _, c := range v.jar.Cookies(u) {
-		r.Header.Add("Cookie", c.Name+"="+c.Value)
+		cookies = append(cookies, c.Name+"="+c.Value)
+	}
+	if len(cookies) > 0 {
+		r.Header.Set("Cookie", strings.Join(cookies, "; "))
 	}
 	if r.Header.Get("Accept") == "" {
 		r.Header.Set("Accept", "text/html")

@@ -91,7 +91,7 @@ func Check(response []byte, e Expect) []Failure {
 	}
 	// Where the signature failed the response is refused anyhow; the other points
 	// still tell what else is wrong.
-	read := signed{o.response, o.assertion}
+	read := signed(o)
 	if err == nil {
 		read.assertion = covered.assertion
 		if covered.response != nil {

@@ -109,9 +109,8 @@ func (t *Asserting) begin(ctx context.Context, v *signon.Visit, id idp.AppID, st
 	if err != nil {
 		return "", err
 	}
-	to, err := url.Parse(a.Redirect())
-	if flow := ""; err == nil {
-		if flow = to.Query().Get("flowId"); flowID.MatchString(flow) {
+	if to, err := url.Parse(a.Redirect()); err == nil {
+		if flow := to.Query().Get("flowId"); flowID.MatchString(flow) {
 			return flow, nil
 		}
 	}

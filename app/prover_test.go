@@ -1,92 +1,98 @@
 package app_test
 
 import (
-	"encoding/base64"
 	"log/slog"
+	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/samlfailover/samlfailover/app"
+	"github.com/samlfailover/samlfailover/control"
 	"github.com/samlfailover/samlfailover/failover"
-	"github.com/samlfailover/samlfailover/inventory"
 	"github.com/samlfailover/samlfailover/sandbox/okta"
 )
 
-// check tries the proof: with a test user, a proven kind and the certificate
-// that IAM has, every app can be proved to P3; each one missing is named.
-//
-// spec 3
-func TestCheckTriesTheProof(t *testing.T) {
-	t.Parallel()
+const testPassword = "MARKER-password"
+
+// newProvingPlace is a place with a test user, assigned to every app with one
+// role of the app's account, and with a proven kind.
+func newProvingPlace(t *testing.T) *place {
+	t.Helper()
 	p := newPlace(t)
 	demo := p.world.Demo()
 	url := "    url: https://" + demo.OktaHost + "\n"
 	p.configure(url, url+"    proof: {user: prover@acme.example, password: \"env:TEST_USER\"}\n", "kind: okta:amazon_aws", "kind: okta:custom-saml")
-	p.env["TEST_USER"] = "MARKER-password"
+	p.env["TEST_USER"] = testPassword
 	assigned := map[string]okta.Assignment{}
 	for _, a := range demo.Apps {
-		assigned[a.ID] = okta.Assignment{}
-		for _, acc := range demo.Accounts {
-			assigned[a.ID] = okta.Assignment{Roles: append(assigned[a.ID].Roles, okta.RolePair{Role: "arn:aws:iam::" + acc.ID + ":role/test", Provider: acc.Provider})}
-		}
+		assigned[a.ID] = okta.Assignment{Roles: []okta.RolePair{{Role: "arn:aws:iam::" + a.Account + ":role/test", Provider: a.Provider}}}
 	}
-	if err := p.world.Org().AddUser(okta.User{Login: "prover@acme.example", Password: "MARKER-password", Apps: assigned}); err != nil {
+	if err := p.world.Org().AddUser(okta.User{Login: "prover@acme.example", Password: testPassword, Apps: assigned}); err != nil {
 		t.Fatal(err)
 	}
-	want := func(level failover.Level, why string) {
-		t.Helper()
-		r, err := app.Check(t.Context(), app.Setup{Config: p.cfg, Env: p.env, Log: slog.New(slog.DiscardHandler)})
-		if err != nil || len(r.Apps) != len(demo.Apps) {
-			t.Fatalf("%+v %v", r, err)
-		}
-		proved := 0
-		for _, a := range r.Apps {
-			if a.Proof == level && (a.Unproved == nil && why == "" || a.Unproved != nil && strings.Contains(a.Unproved.Error(), why)) {
-				proved++
-			}
-		}
-		if proved == 0 {
-			t.Errorf("no app at %s with %q: %+v", level, why, r.Apps)
-		}
-	}
-	want(failover.P1, "trust scan")
-
-	snap := inventory.Snapshot{Federation: p.cfg.Federations()[0].Name, TakenAt: time.Now()}
-	for i, acc := range demo.Accounts {
-		// In the demo each account's provider is made from one app's metadata.
-		snap.Accounts = append(snap.Accounts, inventory.AccountScan{ID: acc.ID, Providers: []inventory.Provider{p.scanned(acc.Provider, demo.Apps[i%len(demo.Apps)].ID)}})
-	}
-	keep := func() {
-		t.Helper()
-		if err := (inventory.Keeper{Dir: filepath.Join(p.cfg.Store.Dir, "inventory")}).SaveRoles(snap); err != nil {
-			t.Fatal(err)
-		}
-	}
-	keep()
-	want(failover.P1, "issued by") // the user has a role at a provider that is another app's
-	first := demo.Apps[0].ID
-	for i := range snap.Accounts {
-		snap.Accounts[i].Providers[0] = p.scanned(demo.Accounts[i].Provider, first)
-	}
-	keep()
-	want(failover.P3, "")
-	p.env["TEST_USER"] = "wrong"
-	want(failover.P1, "refuses the test user's name or password")
+	return p
 }
 
-// scanned is an IAM provider made from an app's metadata.
-func (p *place) scanned(arn, appID string) inventory.Provider {
+// wantProof checks what check says of every app.
+func (p *place) wantProof(level failover.Level, why string) {
 	p.t.Helper()
-	text, err := p.world.Org().Metadata(appID)
-	if err != nil {
-		p.t.Fatal(err)
+	r, err := app.Check(p.t.Context(), app.Setup{Config: p.cfg, Env: p.env, Log: slog.New(slog.DiscardHandler)})
+	if err != nil || len(r.Apps) != len(p.world.Demo().Apps) {
+		p.t.Fatalf("%+v %v", r, err)
 	}
-	der, err := base64.StdEncoding.DecodeString(string(regexp.MustCompile(`<ds:X509Certificate>([^<]*)<`).FindSubmatch(text)[1]))
-	if err != nil {
-		p.t.Fatal(err)
+	for _, a := range r.Apps {
+		got := ""
+		if a.Unproved != nil {
+			got = a.Unproved.Error()
+		}
+		if a.Proof != level || (got == "") != (why == "") || !strings.Contains(got, why) {
+			p.t.Errorf("%s: %s, %q; want %s, %q", a.App, a.Proof, got, level, why)
+		}
 	}
-	return inventory.Provider{ARN: arn, Issuer: string(regexp.MustCompile(`entityID="([^"]*)"`).FindSubmatch(text)[1]), Certificates: [][]byte{der}}
+}
+
+// A controller that nobody gave a prover proves every app to P3 by its test
+// user, against the certificates that its own scan read; no secret of that is
+// left anywhere.
+//
+// spec 3, 9.1 and 15.1
+func TestServeProvesByItsTestUser(t *testing.T) {
+	t.Parallel()
+	p := newProvingPlace(t)
+	p.wantProof(failover.P1, "trust scan")
+	s := p.start()
+	s.calm()
+	p.wantProof(failover.P3, "")
+	a, _, err := s.move(control.MoveRequest{To: standby, Reason: "test"})
+	if err != nil || a.Result == nil {
+		t.Fatalf("%+v %v", a, err)
+	}
+	if a.Result.Status != failover.Verified || a.Result.Proof != failover.P3 {
+		t.Errorf("ended %s at %s: %s", a.Result.Status, a.Result.Proof, a.Result.Why)
+	}
+	for _, text := range append(p.stored(), s.log.text()) {
+		if strings.Contains(text, testPassword) || strings.Contains(text, "samlp:") || strings.Contains(text, "SAMLResponse") || strings.Contains(text, "PHNhbWxw") {
+			t.Error("a secret of the proof was written down")
+		}
+	}
+	p.env["TEST_USER"] = "wrong"
+	p.wantProof(failover.P1, "refuses the test user's name or password")
+}
+
+// stored returns every file in the data folder.
+func (p *place) stored() (texts []string) {
+	p.t.Helper()
+	err := filepath.WalkDir(p.cfg.Store.Dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		texts = append(texts, string(text))
+		return err
+	})
+	if err != nil || len(texts) == 0 {
+		p.t.Fatalf("%d files: %v", len(texts), err)
+	}
+	return texts
 }

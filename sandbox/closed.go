@@ -9,16 +9,20 @@ import (
 	"github.com/samlfailover/samlfailover/signin"
 )
 
-// closedSites are AWS APIs that live in us-east-1, that a failover must never
+// closedSites are AWS APIs that live in one Region, that a failover must never
 // wait on, and that nobody in this world may call: AWS Organizations and Account
-// Management (their endpoint tables in the AWS General Reference). They are here
-// so that a call is seen in the request log and dies with the Region.
+// Management (their endpoint tables in the AWS General Reference; Account
+// Management's endpoint in GovCloud is not known here). They are here so that a
+// call is seen in the request log and dies with the Region.
 func closedSites() []proxy.Site {
-	home := signin.MustRegion("us-east-1")
-	return []proxy.Site{
-		{Host: "organizations.us-east-1.amazonaws.com", Service: "organizations", Region: home, Handler: http.HandlerFunc(denied)},
-		{Host: "account.us-east-1.amazonaws.com", Service: "account", Region: home, Handler: http.HandlerFunc(denied)},
+	var out []proxy.Site
+	for _, s := range []struct{ service, region string }{
+		{"organizations", "us-east-1"}, {"account", "us-east-1"}, {"organizations", "us-gov-west-1"},
+	} {
+		out = append(out, proxy.Site{Host: s.service + "." + s.region + ".amazonaws.com", Service: s.service,
+			Region: signin.MustRegion(s.region), Handler: http.HandlerFunc(denied)})
 	}
+	return out
 }
 
 // denied refuses as these APIs refuse a caller without permission.

@@ -12,32 +12,57 @@ import (
 func (w *World) config() string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	d := w.Demo()
 	line(header + "It steers the simulated world and nothing else.")
 	line("network:\n  proxy: %s\n  ca_file: %s", w.ProxyURL(), caFile)
-	line("aws:\n  region: us-west-2\n  access_key_id: %s\n  secret_access_key: file:%s/aws-secret-key", w.demo.Controller.AccessKeyID, secretsDir)
-	line("tenants:\n  - name: %s\n    kind: okta\n    url: https://%s\n    token: file:%s/okta-token\n    proven_kinds: [{kind: okta:amazon_aws, by: sandbox, on: 2026-11-01}]", w.demo.Tenant, w.demo.OktaHost, secretsDir)
+	line("aws:\n  region: %s\n  access_key_id: %s\n  secret_access_key: file:%s", d.Standby(), d.Controller.AccessKeyID, awsSecretFile)
+	line("tenants:")
+	for _, t := range d.Tenants {
+		b.WriteString(tenantConfig(t))
+	}
 	line("federations:\n  - name: %s\n    mode: auto\n    accept_fewer_vantages: true # one vantage: fine for a demo, not for production", seed.Federation)
 	line("    regions: [%s]", strings.Join(w.regionCodes(), ", "))
 	line("    apps:")
-	for _, a := range w.demo.Apps {
-		line("      - name: %q\n        tenant: %s\n        id: %s", a.Label, w.demo.Tenant, a.ID)
+	for _, a := range d.Apps {
+		line("      - name: %q\n        tenant: %s\n        id: %q", a.Label, a.Tenant, a.ID)
 	}
-	line("    lead: %q", w.demo.Apps[0].Label)
+	line("    lead: %q # the on-call team's: it moves first and has to prove itself", d.Apps[0].Label)
 	line("    accounts:")
-	for _, a := range w.demo.Accounts {
+	for _, a := range d.Accounts {
 		line("      - id: %q\n        name: %s\n        providers: [%q]\n        scan_role: %s\n        enforce_role: %s",
 			a.ID, a.Name, a.Provider, a.ScanRole, a.EnforceRole)
 	}
-	line("    min_ready_share: 0.9 # three of the sixty roles cannot be mended by an edit of their policy alone")
+	line("    min_ready_share: 0.9 # three of the %d roles cannot be mended by an edit of their policy alone", len(d.Roles))
 	line("    owned_by:\n      tags: [%q]", seed.OwnerTag+"="+seed.OwnerTagValue)
 	line("health: {%s}", w.probing)
 	line("store:\n  dir: %s", dataDir)
 	return b.String()
 }
 
+// tenantConfig is one entry under tenants.
+func tenantConfig(t seed.Tenant) string {
+	out := fmt.Sprintf("  - name: %s\n    kind: %s\n    url: %s\n", t.Name, t.Kind, t.URL)
+	secret := "file:" + secretFile(t)
+	if t.Kind == "okta" {
+		return out + fmt.Sprintf("    token: %s\n    proven_kinds: [{kind: okta:amazon_aws, by: sandbox, on: 2026-11-01}]\n", secret)
+	}
+	out += fmt.Sprintf("    client_id: %s\n    client_secret: %s\n", t.ClientID, secret)
+	if t.Kind != "pingone" {
+		return out
+	}
+	out += "    pingone:\n      environment: " + t.Environment + "\n"
+	if t.WorkerEnvironment != t.Environment {
+		out += "      worker_environment: " + t.WorkerEnvironment + "\n"
+	}
+	if t.PostsSecret {
+		out += "      client_auth: post\n"
+	}
+	return out
+}
+
 func (w *World) regionCodes() []string {
 	var out []string
-	for _, r := range w.demo.Regions {
+	for _, r := range w.Demo().Regions {
 		out = append(out, r.String())
 	}
 	return out

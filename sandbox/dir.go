@@ -7,7 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
+
+	"github.com/samlfailover/samlfailover/sandbox/seed"
 )
 
 // header begins every text file that WriteDir writes, so that it knows its own.
@@ -20,7 +21,17 @@ const (
 	configFile = "samlfailover.yaml"
 	secretsDir = "secrets"
 	dataDir    = "data"
+
+	awsSecretFile = secretsDir + "/aws-secret-key"
 )
+
+// secretFile is where a tenant's secret lies, relative to the folder.
+func secretFile(t seed.Tenant) string {
+	if t.Kind == "okta" {
+		return secretsDir + "/" + t.Name + "-token"
+	}
+	return secretsDir + "/" + t.Name + "-client-secret"
+}
 
 // WriteDir writes what clients need to live in this world into dir (0700, made
 // if missing): ca.pem (0644), env (0600) for shells and foreign tools,
@@ -58,13 +69,17 @@ type file struct {
 }
 
 func (w *World) files(dir string) []file {
-	return []file{
+	d := w.Demo()
+	out := []file{
 		{caFile, w.CAPEM(), 0o644},
-		{filepath.Join(secretsDir, "okta-token"), []byte(w.demo.APIToken + "\n"), 0o600},
-		{filepath.Join(secretsDir, "aws-secret-key"), []byte(w.demo.Controller.SecretKey + "\n"), 0o600},
+		{awsSecretFile, []byte(d.Controller.SecretKey + "\n"), 0o600},
 		{configFile, []byte(w.config()), 0o600},
 		{envFile, []byte(w.env(dir)), 0o600},
 	}
+	for _, t := range d.Tenants {
+		out = append(out, file{secretFile(t), []byte(t.Secret + "\n"), 0o600})
+	}
+	return out
 }
 
 // ours refuses a folder that holds files which WriteDir did not write.
@@ -122,32 +137,3 @@ func writeFile(path string, text []byte, mode os.FileMode) error {
 	}
 	return nil
 }
-
-// env is a file to source: from then on the shell's tools live in this world.
-func (w *World) env(dir string) string {
-	ca := filepath.Join(dir, caFile)
-	var b strings.Builder
-	b.WriteString(header + "Source it; the shell's tools then see this world only.\n")
-	for _, u := range w.demo.Users {
-		fmt.Fprintf(&b, "# Sign in at https://%s as %s, password %s\n", w.demo.OktaHost, u.Login, u.Password)
-	}
-	b.WriteString("unset HTTP_PROXY http_proxy ALL_PROXY all_proxy SSL_CERT_DIR\n" +
-		"unset AWS_SESSION_TOKEN AWS_SECURITY_TOKEN AWS_PROFILE AWS_DEFAULT_PROFILE AWS_ROLE_ARN AWS_WEB_IDENTITY_TOKEN_FILE\n" +
-		"unset AWS_ENDPOINT_URL AWS_ENDPOINT_URL_STS AWS_ENDPOINT_URL_IAM AWS_CONTAINER_CREDENTIALS_RELATIVE_URI AWS_CONTAINER_CREDENTIALS_FULL_URI\n")
-	for _, v := range [][2]string{
-		{"HTTPS_PROXY", w.ProxyURL()}, {"https_proxy", w.ProxyURL()}, {"NO_PROXY", ""}, {"no_proxy", ""},
-		{"SSL_CERT_FILE", ca}, {"AWS_CA_BUNDLE", ca}, {"CURL_CA_BUNDLE", ca}, {"REQUESTS_CA_BUNDLE", ca}, {"NODE_EXTRA_CA_CERTS", ca},
-		{"AWS_ACCESS_KEY_ID", w.demo.Operator.AccessKeyID}, {"AWS_SECRET_ACCESS_KEY", w.demo.Operator.SecretKey},
-		{"AWS_DEFAULT_REGION", "us-west-2"}, {"AWS_REGION", "us-west-2"}, {"AWS_STS_REGIONAL_ENDPOINTS", "regional"},
-		{"AWS_EC2_METADATA_DISABLED", "true"}, {"AWS_CONFIG_FILE", filepath.Join(dir, secretsDir, "no-shared-config")},
-		{"AWS_SHARED_CREDENTIALS_FILE", filepath.Join(dir, secretsDir, "no-shared-credentials")},
-		{"SANDBOX_URL", w.ProxyURL()}, {"SANDBOX_TOKEN", w.token}, {"SANDBOX_CA_SPKI", w.CASPKI()},
-		{"OKTA_API_TOKEN", w.demo.APIToken}, {"SAMLFAILOVER_CONFIG", filepath.Join(dir, configFile)},
-	} {
-		fmt.Fprintf(&b, "export %s=%s\n", v[0], shellQuote(v[1]))
-	}
-	return b.String()
-}
-
-// shellQuote writes a value as one word of any POSIX shell.
-func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

@@ -121,7 +121,8 @@ func TestWriteDir(t *testing.T) {
 	}
 	if runtime.GOOS != "windows" {
 		for name, want := range map[string]fs.FileMode{".": 0o700, "secrets": 0o700, "ca.pem": 0o644, "env": 0o600,
-			"samlfailover.yaml": 0o600, "secrets/okta-token": 0o600, "secrets/aws-secret-key": 0o600} {
+			"samlfailover.yaml": 0o600, "secrets/aws-secret-key": 0o600, "secrets/acme-okta-token": 0o600,
+			"secrets/acme-pingone-prod-client-secret": 0o600, "secrets/acme-pingone-test-client-secret": 0o600, "secrets/acme-onelogin-client-secret": 0o600} {
 			if got := modeOf(t, filepath.Join(dir, name)); got != want {
 				t.Errorf("%s has mode %o, want %o", name, got, want)
 			}
@@ -136,8 +137,13 @@ func TestWriteDir(t *testing.T) {
 			t.Errorf("%s holds a private key", path)
 		}
 		name := filepath.Base(path)
-		if strings.Contains(string(text), w.Token()) && name != "env" || strings.Contains(string(text), w.Demo().APIToken) && name != "env" && name != "okta-token" {
-			t.Errorf("%s holds a secret that does not belong there", path)
+		if strings.Contains(string(text), w.Token()) && name != "env" {
+			t.Errorf("%s holds the token of the control verbs", path)
+		}
+		for _, tn := range w.Demo().Tenants {
+			if strings.Contains(string(text), tn.Secret) && name != "env" && !strings.HasPrefix(name, tn.Name) {
+				t.Errorf("%s holds the secret of %s", path, tn.Name)
+			}
 		}
 		return err
 	})
@@ -165,6 +171,7 @@ func TestWrittenConfig(t *testing.T) {
 			Proxy  string
 			CAFile string `yaml:"ca_file"`
 		}
+		Tenants     []struct{ Name string }
 		Federations []struct {
 			Name    string
 			Regions []string
@@ -177,8 +184,13 @@ func TestWrittenConfig(t *testing.T) {
 	}
 	f, d := c.Federations[0], w.Demo()
 	if c.Network.Proxy != w.ProxyURL() || c.Network.CAFile != "ca.pem" || f.Name != seed.Federation || f.Regions[0] != "us-east-1" ||
-		len(f.Apps) != 2 || f.Apps[1].Name != d.Apps[1].Label || f.Apps[1].ID != d.Apps[1].ID || f.Apps[1].Tenant != d.Tenant || f.Lead != d.Apps[0].Label {
+		len(f.Apps) != 6 || len(c.Tenants) != 4 || f.Lead != d.Apps[0].Label {
 		t.Errorf("not the world's config:\n%s", text)
+	}
+	for i, a := range d.Apps {
+		if got := f.Apps[i]; got.Name != a.Label || got.ID != a.ID || got.Tenant != a.Tenant {
+			t.Errorf("app %+v is written as %+v", a, got)
+		}
 	}
 }
 

@@ -18,12 +18,15 @@ import (
 	"github.com/samlfailover/samlfailover/sandbox/fault"
 	"github.com/samlfailover/samlfailover/sandbox/login"
 	"github.com/samlfailover/samlfailover/sandbox/okta"
+	"github.com/samlfailover/samlfailover/sandbox/onelogin"
+	"github.com/samlfailover/samlfailover/sandbox/pingone"
 	"github.com/samlfailover/samlfailover/sandbox/proxy"
 	"github.com/samlfailover/samlfailover/sandbox/reqlog"
 	"github.com/samlfailover/samlfailover/sandbox/seed"
 )
 
-// Options say what world to make. The zero value is the demo world.
+// Options say what world to make. The zero value is the demo world in partition
+// aws; Seed chooses another partition.
 type Options struct {
 	// Listen is the loopback address of proxy and control verbs; "" is
 	// 127.0.0.1:0, a free port.
@@ -50,8 +53,7 @@ type Options struct {
 // longer has to be made anew.
 type World struct {
 	cloud   *aws.Cloud
-	org     *okta.Org
-	demo    seed.Demo
+	planted seed.Planted
 	network *proxy.Proxy
 	log     *reqlog.Log
 	logger  *slog.Logger
@@ -76,10 +78,10 @@ func New(o Options) (*World, error) {
 		w.listen = "127.0.0.1:0"
 	}
 	var err error
-	if w.org, w.demo, err = seed.Plant(w.cloud, o.Seed); err != nil {
+	if w.planted, err = seed.Plant(w.cloud, o.Seed); err != nil {
 		return nil, fmt.Errorf("make the sandbox: %w", err)
 	}
-	sites := allSites(w.cloud.Sites(), w.org.Sites(), closedSites())
+	sites := allSites(w.cloud.Sites(), w.planted.Okta.Sites(), w.planted.PingOne.Sites(), w.planted.OneLogin.Sites(), closedSites())
 	w.network, err = proxy.New(proxy.Options{Sites: sites, Log: w.log, Logger: w.logger, Seed: o.Draws})
 	if err != nil {
 		return nil, fmt.Errorf("make the sandbox: %w", err)
@@ -98,10 +100,41 @@ func newToken() string {
 func (w *World) Cloud() *aws.Cloud { return w.cloud }
 
 // Org returns the simulated Okta org, to change it.
-func (w *World) Org() *okta.Org { return w.org }
+func (w *World) Org() *okta.Org { return w.planted.Okta }
+
+// PingOne returns the simulated PingOne organisation, to change it.
+func (w *World) PingOne() *pingone.Tenant { return w.planted.PingOne }
+
+// OneLogin returns the simulated OneLogin account, to change it.
+func (w *World) OneLogin() *onelogin.Tenant { return w.planted.OneLogin }
+
+// apps is what every simulated identity provider can do with its apps.
+type apps interface {
+	App(id string) (json []byte, ok bool)
+	EditApp(id string, edit func(map[string]any)) error
+}
+
+// holder returns the provider that has the app; one without it if none has.
+func (w *World) holder(id string) apps {
+	for _, h := range []apps{w.planted.PingOne, w.planted.OneLogin} {
+		if _, ok := h.App(id); ok {
+			return h
+		}
+	}
+	return w.planted.Okta
+}
+
+// AppJSON returns an app's JSON as its identity provider holds it now.
+func (w *World) AppJSON(id string) (json []byte, ok bool) { return w.holder(id).App(id) }
+
+// EditApp changes an app as another administrator of its identity provider
+// would. The callback gets a copy; numbers are json.Number.
+func (w *World) EditApp(id string, edit func(map[string]any)) error {
+	return w.holder(id).EditApp(id, edit)
+}
 
 // Demo says what the world was filled with.
-func (w *World) Demo() seed.Demo { return w.demo }
+func (w *World) Demo() seed.Demo { return w.planted.Demo }
 
 // Hosts returns every simulated host, sorted.
 func (w *World) Hosts() []string { return w.network.Hosts() }
@@ -152,17 +185,21 @@ func (w *World) Requests() *reqlog.Log { return w.log }
 func (w *World) Info() admin.Info {
 	i := admin.Info{Proxy: w.ProxyURL(), CASPKI: w.CASPKI(), CAExpires: w.network.Authority().Expires(), Hosts: w.Hosts(),
 		Targets: w.Faults().Targets(), Kinds: fault.Help(), LastNumber: w.log.Last()}
-	for _, a := range w.demo.Apps {
+	d := w.Demo()
+	for _, t := range d.Tenants {
+		i.Portals = append(i.Portals, t.Portal)
+	}
+	for _, a := range d.Apps {
 		i.Apps = append(i.Apps, a.Label)
 	}
-	for _, u := range w.demo.Users {
+	for _, u := range d.Users {
 		i.Users = append(i.Users, u.Login)
 	}
 	return i
 }
 
-// Login signs in as a person would with a browser: portal, app, form post,
-// role chooser if there is one, console; over DialContext, with TLS. app is a
+// Login signs in as a person would with a browser: the app's own portal, app,
+// form post, role chooser if there is one, console; over DialContext, with TLS. app is a
 // label or an id, user a login; empty means the first of each. What goes wrong
 // is in the Result.
 func (w *World) Login(ctx context.Context, app, user string) login.Result {
@@ -172,17 +209,19 @@ func (w *World) Login(ctx context.Context, app, user string) login.Result {
 // LoginRole is Login with the ARN of the role to pick in the chooser; "" picks
 // the first one offered.
 func (w *World) LoginRole(ctx context.Context, app, user, role string) login.Result {
-	u, known := w.demo.User(user)
+	d := w.Demo()
+	u, known := d.User(user)
 	if !known {
 		// The portal refuses a stranger in its own words.
 		u = seed.User{Login: user, Password: "a password that nobody has"}
 	}
-	if a, ok := w.demo.App(app); ok {
-		app = a.Label
+	portal := d.Apps[0].Portal // which refuses an app that nobody knows
+	if a, ok := d.App(app); ok {
+		app, portal = a.Label, a.Portal
 	}
 	t := w.Transport()
 	defer t.CloseIdleConnections()
-	return login.Run(ctx, t, login.Request{Portal: "https://" + w.demo.OktaHost, User: u.Login, Password: u.Password, App: app, Role: role})
+	return login.Run(ctx, t, login.Request{Portal: portal, User: u.Login, Password: u.Password, App: app, Role: role})
 }
 
 // Close ends every connection, joins their goroutines and closes the listener

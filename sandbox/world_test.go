@@ -21,12 +21,13 @@ import (
 	"github.com/samlfailover/samlfailover/sandbox/login"
 	"github.com/samlfailover/samlfailover/sandbox/reqlog"
 	"github.com/samlfailover/samlfailover/sandbox/seed"
+	"github.com/samlfailover/samlfailover/signin"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // sharedKeys makes a few keys once: apps of one world need different ones.
-var sharedKeys = sync.OnceValues(func() (keys [2]*rsa.PrivateKey, err error) {
+var sharedKeys = sync.OnceValues(func() (keys [6]*rsa.PrivateKey, err error) {
 	for i := range keys {
 		if keys[i], err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
 			return keys, err
@@ -38,9 +39,15 @@ var sharedKeys = sync.OnceValues(func() (keys [2]*rsa.PrivateKey, err error) {
 // newWorld makes a demo world; closed at the end of the test.
 func newWorld(t testing.TB) *sandbox.World {
 	t.Helper()
+	return newWorldIn(t, signin.AWS)
+}
+
+// newWorldIn makes the demo world of a partition.
+func newWorldIn(t testing.TB, partition signin.Partition) *sandbox.World {
+	t.Helper()
 	var mu sync.Mutex
 	n := 0
-	w, err := sandbox.New(sandbox.Options{Seed: seed.Options{NewKey: func() (*rsa.PrivateKey, error) {
+	w, err := sandbox.New(sandbox.Options{Seed: seed.Options{Partition: partition, NewKey: func() (*rsa.PrivateKey, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		keys, err := sharedKeys()
@@ -68,15 +75,23 @@ func tell(r login.Result) string {
 
 func TestEverybodySignsInToEveryApp(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	for _, partition := range []signin.Partition{signin.AWS, signin.GovCloud} {
+		t.Run(string(partition), func(t *testing.T) {
+			t.Parallel()
+			everybodySignsIn(t, newWorldIn(t, partition))
+		})
+	}
+}
+
+func everybodySignsIn(t *testing.T, w *sandbox.World) {
+	t.Helper()
+	home := w.Demo().Home()
+	e, _ := home.Endpoint()
 	for _, u := range w.Demo().Users {
 		for label, roles := range u.Roles {
 			for _, role := range roles {
 				res := w.LoginRole(t.Context(), label, u.Login, role)
-				if len(roles) == 1 {
-					role = roles[0]
-				}
-				if !res.OK || res.Region != "us-east-1" || !strings.HasPrefix(res.Landing, "https://us-east-1.console.aws.amazon.com/") {
+				if !res.OK || res.Region != home.String() || !strings.HasPrefix(res.Landing, "https://"+e.ConsoleHost+"/") {
 					t.Errorf("%s, %s, %s: %s", u.Login, label, role, tell(res))
 				}
 			}
@@ -87,9 +102,54 @@ func TestEverybodySignsInToEveryApp(t *testing.T) {
 	}
 	for name, res := range map[string]struct{ app, user string }{
 		"a stranger": {"AWS Production", "mallory@acme.example"}, "an unknown app": {"Payroll", "ada@acme.example"}, "an app of others": {"AWS Shared Services", "alan@acme.example"},
+		"a stranger in PingOne": {"AWS Retail", "alan@acme.example"}, "a stranger in OneLogin": {"AWS Partners", "katherine@acme.example"},
+		"the other environment's app": {"AWS Retail Test", "katherine@acme.example"},
 	} {
 		if got := w.Login(t.Context(), res.app, res.user); got.OK || got.Reason == "" {
 			t.Errorf("%s signs in: %s", name, tell(got))
+		}
+	}
+}
+
+// A world in GovCloud has nothing of partition aws in it, and uses the host
+// without a Region code for its home.
+func TestGovCloud(t *testing.T) {
+	t.Parallel()
+	w := newWorldIn(t, signin.GovCloud)
+	d := w.Demo()
+	if d.Home().String() != "us-gov-west-1" || d.Standby().String() != "us-gov-east-1" || d.Apps[0].ACS.String() != "https://signin.amazonaws-us-gov.com/saml" {
+		t.Errorf("home %s, standby %s, first app at %s", d.Home(), d.Standby(), d.Apps[0].ACS)
+	}
+	for _, r := range d.Roles {
+		_, role, _ := w.Cloud().RoleByARN(r.ARN)
+		if !strings.HasPrefix(r.ARN, "arn:aws-us-gov:") || strings.Contains(role.Trust, "arn:aws:") || strings.Contains(role.Trust, "aws.amazon.com") {
+			t.Errorf("%s: %s", r.ARN, role.Trust)
+		}
+	}
+	for _, a := range d.Apps {
+		if doc, _ := w.AppJSON(a.ID); !strings.Contains(string(doc), "amazonaws-us-gov.com") || strings.Contains(string(doc), "signin.aws.amazon.com") {
+			t.Errorf("%s: %s", a.Label, doc)
+		}
+	}
+	breaks(t, w, d.Home().String(), fault.Down)
+	wantDead(t, w, map[string]bool{
+		"signin.amazonaws-us-gov.com": true, "us-gov-west-1.console.amazonaws-us-gov.com": true, "sts.us-gov-west-1.amazonaws.com": true,
+		"iam.us-gov.amazonaws.com": true, "organizations.us-gov-west-1.amazonaws.com": true,
+		"us-gov-east-1.signin.amazonaws-us-gov.com": false, "sts.us-gov-east-1.amazonaws.com": false, "acme.okta.com": false,
+	})
+}
+
+// wantDead asks each host once and wants it refused or not.
+func wantDead(t *testing.T, w *sandbox.World, hosts map[string]bool) {
+	t.Helper()
+	for host, dead := range hosts {
+		r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+host+"/", nil)
+		resp, err := w.RoundTripper().RoundTrip(r)
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		if got := errors.Is(err, syscall.ECONNREFUSED); got != dead {
+			t.Errorf("%s: %v, want dead = %v", host, err, dead)
 		}
 	}
 }
@@ -98,22 +158,14 @@ func TestARegionDiesWhole(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	breaks(t, w, "us-east-1", fault.Down)
-	c := &http.Client{Transport: w.RoundTripper()}
-	for host, dead := range map[string]bool{
+	wantDead(t, w, map[string]bool{
 		"signin.aws.amazon.com": true, "us-east-1.signin.aws.amazon.com": true, "us-east-1.console.aws.amazon.com": true,
 		"sts.us-east-1.amazonaws.com": true, "sts.amazonaws.com": true, "iam.amazonaws.com": true,
 		"organizations.us-east-1.amazonaws.com": true, "account.us-east-1.amazonaws.com": true,
-		"us-west-2.signin.aws.amazon.com": false, "sts.us-west-2.amazonaws.com": false, "us-west-2.console.aws.amazon.com": false, "acme.okta.com": false,
-	} {
-		r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+host+"/", nil)
-		resp, err := c.Transport.RoundTrip(r)
-		if err == nil {
-			_ = resp.Body.Close()
-		}
-		if got := errors.Is(err, syscall.ECONNREFUSED); got != dead {
-			t.Errorf("%s: %v, want dead = %v", host, err, dead)
-		}
-	}
+		"us-west-2.signin.aws.amazon.com": false, "sts.us-west-2.amazonaws.com": false, "us-west-2.console.aws.amazon.com": false,
+		// No identity provider goes with it.
+		"acme.okta.com": false, "api.pingone.com": false, "auth.pingone.com": false, "acme.onelogin.com": false,
+	})
 	forbidden := w.Requests().Count(0, func(e reqlog.Entry) bool {
 		return e.Service == "iam" || e.Service == "sts-global" || e.Service == "organizations" || e.Service == "account"
 	})
@@ -152,7 +204,7 @@ func TestTheWorldIsMade(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	i := w.Info()
-	if len(i.Hosts) < 100 || i.Proxy != "" || len(i.Apps) != 2 || len(i.Users) < 3 {
+	if len(i.Hosts) < 100 || i.Proxy != "" || len(i.Apps) != 6 || len(i.Portals) != 4 || len(i.Users) < 3 {
 		t.Errorf("%+v", i)
 	}
 	if err := w.WriteDir(t.TempDir()); err == nil {

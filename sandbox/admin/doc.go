@@ -31,6 +31,7 @@ type Info struct {
 	Hosts      []string  `json:"hosts"`
 	Targets    string    `json:"targets"` // what a fault may hit, in words
 	Kinds      []string  `json:"kinds"`   // what a fault may be, a line each
+	Portals    []string  `json:"portals"` // where people sign in, one per tenant
 	Apps       []string  `json:"apps"`
 	Users      []string  `json:"users"`
 	LastNumber uint64    `json:"last_number"` // of the request log

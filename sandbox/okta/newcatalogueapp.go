@@ -23,6 +23,7 @@ type AccountSettings struct {
 	// destinationOverride, the other way to move the endpoint.
 	Overrides   string
 	RelayState  string
+	Audience    string // audienceOverride
 	Environment string // awsEnvironmentType; "" = aws.amazon
 }
 
@@ -89,7 +90,7 @@ func (o *Org) accountApp(id, label string, s AccountSettings, now time.Time) obj
 	}, "settings", "app")
 	set(doc, "NONE", "settings", "emOptInStatus")
 	set(doc, object{
-		"defaultRelayState": orNull(s.RelayState), "ssoAcsUrlOverride": orNull(s.Overrides), "audienceOverride": nil,
+		"defaultRelayState": orNull(s.RelayState), "ssoAcsUrlOverride": orNull(s.Overrides), "audienceOverride": orNull(s.Audience),
 		"recipientOverride": orNull(s.Overrides), "destinationOverride": orNull(s.Overrides), "attributeStatements": []any{},
 	}, "settings", "signOn")
 	return doc

@@ -1,22 +1,14 @@
 package seed
 
-import "github.com/samlfailover/samlfailover/signin"
-
-var (
-	east   = signin.MustRegion("us-east-1")
-	west   = signin.MustRegion("us-west-2")
-	europe = signin.MustRegion("eu-west-1")
-)
-
-// Reason says why a role does not admit us-west-2.
+// Reason says why a role does not admit the standby Region.
 type Reason string
 
 // The reasons of the demo world, one role each.
 const (
-	SingleAudience Reason = "one audience only, as a string: us-east-1"
-	ShortList      Reason = "the list of audiences lacks us-west-2"
-	TagsAtHomeOnly Reason = "sts:TagSession and sts:SetSourceIdentity are allowed at us-east-1 only, so a login that carries them fails elsewhere"
-	LikeHomeOnly   Reason = "StringLike, with the two spellings of us-east-1 only"
+	SingleAudience Reason = "one audience only, as a string: the home Region's"
+	ShortList      Reason = "the list of audiences lacks the standby Region"
+	TagsAtHomeOnly Reason = "sts:TagSession and sts:SetSourceIdentity are allowed at home only, so a login that carries them fails elsewhere"
+	LikeHomeOnly   Reason = "StringLike, with every spelling of the home Region only"
 	OwnedElsewhere Reason = "one audience only, and Terraform owns the role (tag managed-by=terraform)"
 	DeletedName    Reason = "one audience only, and the policy names a deleted principal, so IAM rejects every rewrite"
 	NoRoom         Reason = "one audience only, and another one would exceed the account's size quota"
@@ -40,16 +32,31 @@ type rolePlan struct {
 	notReady   Reason
 }
 
-// accountPlan is an account to make, with its app.
+// accountPlan is an account to make, with the app that leads to it.
 type accountPlan struct {
-	id, name, app, relayState string
-	roles                     []rolePlan
+	id, name      string
+	tenant, app   string // where the app lives, and its label
+	catalogue     bool   // Okta: the AWS Account Federation app, not a custom one
+	everyEndpoint bool   // PingOne: acsUrls lists every Region, home first
+	landing       string // RelayState on the home Region's console; HOME is the Region
+	roles         []rolePlan
 }
 
+// Labels of the apps.
+const (
+	production = "AWS Production"
+	shared     = "AWS Shared Services"
+	retail     = "AWS Retail"
+	retailTest = "AWS Retail Test"
+	data       = "AWS Data Platform"
+	partners   = "AWS Partners"
+)
+
+// accountPlans are the accounts in the order in which the config lists their
+// apps: Okta's two, PingOne's two, OneLogin's two.
 func accountPlans() []accountPlan {
 	return []accountPlan{
-		{id: "111122223333", name: "production", app: "AWS Production",
-			relayState: "https://us-east-1.console.aws.amazon.com/",
+		{id: "111122223333", name: "production", tenant: Okta, app: production, landing: "/",
 			roles: plans(map[string]Reason{
 				"payments-operator": SingleAudience,
 				"search-operator":   ShortList,
@@ -59,8 +66,7 @@ func accountPlans() []accountPlan {
 				group{"/platform/", []string{"DatabaseAdmin", "NetworkAdmin", "release-manager", "cost-viewer"}},
 				group{"/data/", []string{"data-engineer", "data-analyst", "ml-engineer"}},
 				team("payments"), team("checkout"), team("search"), team("catalog"), team("identity"))},
-		{id: "444455556666", name: "shared-services", app: "AWS Shared Services",
-			relayState: "https://us-east-1.console.aws.amazon.com/console/home?region=us-east-1",
+		{id: "444455556666", name: "shared-services", tenant: Okta, app: shared, catalogue: true, landing: "/console/home?region=HOME",
 			roles: plans(map[string]Reason{
 				"build-operator":   LikeHomeOnly,
 				"CertificateAdmin": DeletedName,
@@ -69,6 +75,14 @@ func accountPlans() []accountPlan {
 				group{"/platform/", []string{"NetworkAdmin", "DNSAdmin", "CIAdmin", "ArtifactAdmin", "PatchManager"}},
 				group{"/security/", []string{"LogArchiveReader", "KeyAdmin", "CertificateAdmin", "BackupOperator"}},
 				team("platform"), team("observability"), team("build"), team("mail"), team("directory"))},
+		{id: "222233334444", name: "retail", tenant: PingOneProd, app: retail, everyEndpoint: true, landing: "/ecs/v2/home?region=HOME#/clusters",
+			roles: plans(nil, group{"/", []string{"Administrator", "ReadOnly", "OnCall"}}, team("stores"))},
+		{id: "222233335555", name: "retail-test", tenant: PingOneTest, app: retailTest, landing: "/",
+			roles: plans(nil, group{"/", []string{"Administrator", "ReadOnly"}}, team("stores"))},
+		{id: "333344445555", name: "data-platform", tenant: OneLogin, app: data, landing: "/athena/home?region=HOME",
+			roles: plans(nil, group{"/", []string{"Administrator", "ReadOnly"}}, group{"/data/", []string{"data-engineer", "data-analyst"}})},
+		{id: "333344446666", name: "partners", tenant: OneLogin, app: partners, landing: "/s3/home?region=HOME",
+			roles: plans(nil, group{"/", []string{"ReadOnly", "Uploader", "Auditor"}})},
 	}
 }
 
@@ -92,36 +106,4 @@ func plans(notReady map[string]Reason, groups ...group) []rolePlan {
 		}
 	}
 	return out
-}
-
-// person is a user to make: role names by app label.
-type person struct {
-	login, password, first, last string
-	tagged                       bool
-	roles                        map[string][]string
-}
-
-func people() []person {
-	const prod, shared = "AWS Production", "AWS Shared Services"
-	return []person{
-		{"ada@acme.example", "analytical-engine", "Ada", "Lovelace", true, map[string][]string{
-			prod:   {"Administrator", "OnCall", "IncidentCommander", "payments-operator", "search-operator"},
-			shared: {"Administrator"},
-		}},
-		{"grace@acme.example", "first-actual-bug", "Grace", "Hopper", true, map[string][]string{
-			prod:   {"IncidentCommander"},
-			shared: {"build-operator", "build-developer", "ReadOnly"},
-		}},
-		{"katherine@acme.example", "check-the-numbers", "Katherine", "Johnson", false, map[string][]string{
-			prod:   {"payments-operator"},
-			shared: {"ReadOnly"},
-		}},
-		{"margaret@acme.example", "priority-displays", "Margaret", "Hamilton", false, map[string][]string{
-			prod:   {"data-engineer"},
-			shared: {"CertificateAdmin", "LogArchiveReader"},
-		}},
-		{"alan@acme.example", "imitation-game", "Alan", "Turing", false, map[string][]string{
-			prod: {"ReadOnly"},
-		}},
-	}
 }

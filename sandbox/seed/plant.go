@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"github.com/samlfailover/samlfailover/sandbox/aws"
-	"github.com/samlfailover/samlfailover/sandbox/okta"
+	"github.com/samlfailover/samlfailover/sandbox/person"
 )
 
 // The account that samlfailover itself runs in, and its user there.
@@ -20,47 +20,41 @@ const (
 
 // planter puts the parts of the demo into place and writes them down.
 type planter struct {
+	Planted
 	cloud *aws.Cloud
-	org   *okta.Org
-	demo  *Demo
+	at    place
 }
 
 // controller makes the controller's account and user.
 func (p *planter) controller() {
 	c := Controller{Account: controllerAccount, User: controllerUser,
 		AccessKeyID: "AKIA" + secretText(16), SecretKey: secretText(40)}
-	p.cloud.AddAccount(c.Account, "operations").AddAccessKey(c.User, c.AccessKeyID, c.SecretKey, []string{"sts:AssumeRole"})
-	p.demo.Controller = c
+	p.cloud.AddAccountIn(p.at.partition, c.Account, "operations").AddAccessKey(c.User, c.AccessKeyID, c.SecretKey, []string{"sts:AssumeRole"})
+	p.Demo.Controller = c
 }
 
 // operator gives a person in the first account a key of their own.
 func (p *planter) operator(account *aws.Account, id string) {
 	o := Operator{Account: id, User: "operator", AccessKeyID: "AKIA" + secretText(16), SecretKey: secretText(40)}
 	account.AddAccessKey(o.User, o.AccessKeyID, o.SecretKey, []string{"iam:*", "sts:*"})
-	p.demo.Operator = o
+	p.Demo.Operator = o
 }
 
 // account makes an account, the app that leads to it, the SAML provider that
 // trusts the app, and the account's roles.
 func (p *planter) account(plan accountPlan) error {
-	app := App{Label: plan.app, Account: plan.id, ACS: mustACS(east), RelayState: plan.relayState}
-	var err error
-	app.ID, err = p.org.AddSAMLApp(app.Label, okta.AppSettings{ACS: app.ACS.String(), RelayState: app.RelayState, Audience: east.Partition().EntityID()})
+	app, metadata, err := p.app(plan)
 	if err != nil {
 		return err
 	}
-	metadata, err := p.org.Metadata(app.ID)
-	if err != nil {
+	account := p.cloud.AddAccountIn(p.at.partition, plan.id, plan.name)
+	if app.Provider, err = account.PutProvider(providerName(plan.tenant), metadata); err != nil {
 		return err
 	}
-	account := p.cloud.AddAccount(plan.id, plan.name)
-	if app.Provider, err = account.PutProvider(Provider, metadata); err != nil {
-		return err
-	}
-	if len(p.demo.Apps) == 0 {
+	if len(p.Demo.Apps) == 0 {
 		p.operator(account, plan.id)
 	}
-	p.demo.Apps = append(p.demo.Apps, app)
+	p.Demo.Apps = append(p.Demo.Apps, app)
 	for _, r := range plan.roles {
 		if err := p.federated(account, plan.id, app.Provider, r); err != nil {
 			return err
@@ -72,9 +66,20 @@ func (p *planter) account(plan accountPlan) error {
 	return p.decoys(account, plan.id)
 }
 
+// providerName is what people call the IAM SAML provider of a tenant.
+func providerName(tenant string) string {
+	switch tenant {
+	case Okta:
+		return "Okta"
+	case OneLogin:
+		return "OneLogin"
+	}
+	return "PingOne"
+}
+
 // federated makes a role that people sign in to.
 func (p *planter) federated(account *aws.Account, id, provider string, r rolePlan) error {
-	trust, err := r.trustPolicy(provider)
+	trust, err := r.trustPolicy(p.at, provider)
 	if err != nil {
 		return err
 	}
@@ -85,7 +90,7 @@ func (p *planter) federated(account *aws.Account, id, provider string, r rolePla
 	if err := account.PutRole(role); err != nil {
 		return err
 	}
-	p.demo.Roles = append(p.demo.Roles, Role{Account: id, Name: r.name, Path: r.path, ARN: roleARN(id, r.path, r.name),
+	p.Demo.Roles = append(p.Demo.Roles, Role{Account: id, Name: r.name, Path: r.path, ARN: p.roleARN(id, r.path, r.name),
 		NotReady: r.notReady, Mendable: r.notReady.mendable()})
 	return nil
 }
@@ -93,7 +98,7 @@ func (p *planter) federated(account *aws.Account, id, provider string, r rolePla
 // operators makes the two roles that samlfailover assumes in an account.
 func (p *planter) operators(account *aws.Account, plan accountPlan, provider string) error {
 	read := []string{"iam:ListRoles", "iam:GetRole", "iam:ListRoleTags", "iam:GetAccountSummary", "iam:ListSAMLProviders", "iam:GetSAMLProvider"}
-	trust, err := trustOf("AWS", fmt.Sprintf("arn:aws:iam::%s:user/%s", controllerAccount, controllerUser))
+	trust, err := p.trustOf("AWS", p.at.arn(controllerAccount, "user/"+controllerUser))
 	if err != nil {
 		return err
 	}
@@ -102,38 +107,38 @@ func (p *planter) operators(account *aws.Account, plan accountPlan, provider str
 			return err
 		}
 	}
-	p.demo.Accounts = append(p.demo.Accounts, Account{ID: plan.id, Name: plan.name, Provider: provider,
-		ScanRole: roleARN(plan.id, "/", scanRole), EnforceRole: roleARN(plan.id, "/", enforceRole)})
+	p.Demo.Accounts = append(p.Demo.Accounts, Account{ID: plan.id, Name: plan.name, Provider: provider,
+		ScanRole: p.roleARN(plan.id, "/", scanRole), EnforceRole: p.roleARN(plan.id, "/", enforceRole)})
 	return nil
 }
 
 // decoys makes roles that a scan must see and leave alone.
 func (p *planter) decoys(account *aws.Account, id string) error {
-	sso := fmt.Sprintf("arn:aws:iam::%s:saml-provider/AWSSSO_0123456789abcdef_DO_NOT_DELETE", id)
+	sso := p.at.arn(id, "saml-provider/AWSSSO_0123456789abcdef_DO_NOT_DELETE")
 	for _, d := range []struct{ name, path, kind, principal string }{
 		{"AWSServiceRoleForSupport", "/aws-service-role/support.amazonaws.com/", "Service", "support.amazonaws.com"},
 		{"AWSReservedSSO_AdministratorAccess_0123456789abcdef", "/aws-reserved/sso.amazonaws.com/", "Federated", sso},
 		{"web-server", "/", "Service", "ec2.amazonaws.com"},
 		{"nightly-report", "/service-role/", "Service", "lambda.amazonaws.com"},
 	} {
-		trust, err := trustOf(d.kind, d.principal)
+		trust, err := p.trustOf(d.kind, d.principal)
 		if err != nil {
 			return err
 		}
 		if err := account.PutRole(aws.Role{Name: d.name, Path: d.path, Trust: trust}); err != nil {
 			return err
 		}
-		p.demo.Decoys = append(p.demo.Decoys, roleARN(id, d.path, d.name))
+		p.Demo.Decoys = append(p.Demo.Decoys, p.roleARN(id, d.path, d.name))
 	}
 	return nil
 }
 
 // trustOf writes the trust policy that lets one principal in.
-func trustOf(kind, principal string) (string, error) {
+func (p *planter) trustOf(kind, principal string) (string, error) {
 	s := statement{Effect: "Allow", Principal: map[string]any{kind: principal}, Action: "sts:AssumeRole"}
 	if kind == "Federated" {
 		s.Action = []string{assume, tag}
-		s.Condition = map[string]map[string]any{"StringEquals": {"SAML:aud": mustACS(east).String()}}
+		s.Condition = map[string]map[string]any{"StringEquals": {"SAML:aud": mustACS(p.at.home()).String()}}
 	}
 	text, err := json.Marshal(policy{Version: "2012-10-17", Statement: []statement{s}})
 	if err != nil {
@@ -142,32 +147,43 @@ func trustOf(kind, principal string) (string, error) {
 	return string(text), nil
 }
 
-// user makes a person and assigns the apps.
-func (p *planter) user(u person) error {
-	made := User{Login: u.login, Password: u.password, FirstName: u.first, LastName: u.last, Tagged: u.tagged, Roles: map[string][]string{}}
-	apps := map[string]okta.Assignment{}
-	for _, label := range slices.Sorted(maps.Keys(u.roles)) {
-		app, ok := p.demo.App(label)
+// user makes a person in every tenant where the person has an app.
+func (p *planter) user(h human) error {
+	made := User{Login: h.login, Password: h.password, FirstName: h.first, LastName: h.last, Tagged: h.tagged, Roles: map[string][]string{}}
+	apps := map[string]map[string]person.Assignment{} // by tenant and app id
+	for _, label := range slices.Sorted(maps.Keys(h.roles)) {
+		app, ok := p.Demo.App(label)
 		if !ok {
-			return fmt.Errorf("plant user %s: there is no app %q", u.login, label)
+			return fmt.Errorf("plant user %s: there is no app %q", h.login, label)
 		}
-		a := okta.Assignment{SessionDuration: 3600}
-		for _, name := range u.roles[label] {
-			role, ok := p.demo.role(app.Account, name)
+		a := person.Assignment{SessionDuration: 3600}
+		for _, name := range h.roles[label] {
+			role, ok := p.Demo.role(app.Account, name)
 			if !ok {
-				return fmt.Errorf("plant user %s: there is no role %s in %s", u.login, name, app.Account)
+				return fmt.Errorf("plant user %s: there is no role %s in %s", h.login, name, app.Account)
 			}
-			a.Roles = append(a.Roles, okta.RolePair{Role: role.ARN, Provider: app.Provider})
+			a.Roles = append(a.Roles, person.RolePair{Role: role.ARN, Provider: app.Provider})
 			made.Roles[label] = append(made.Roles[label], role.ARN)
 		}
-		if u.tagged {
-			a.SourceIdentity = u.login
+		if h.tagged {
+			a.SourceIdentity = h.login
 			a.Tags = map[string]string{"department": "engineering", "cost-center": "4711"}
 		}
-		apps[app.ID] = a
+		if apps[app.Tenant] == nil {
+			apps[app.Tenant] = map[string]person.Assignment{}
+		}
+		apps[app.Tenant][app.ID] = a
 	}
-	p.demo.Users = append(p.demo.Users, made)
-	return p.org.AddUser(okta.User{Login: u.login, Password: u.password, FirstName: u.first, LastName: u.last, Apps: apps})
+	p.Demo.Users = append(p.Demo.Users, made)
+	for _, t := range p.Demo.Tenants {
+		if apps[t.Name] == nil {
+			continue
+		}
+		if err := p.admit(t, person.User{Login: h.login, Password: h.password, FirstName: h.first, LastName: h.last, Apps: apps[t.Name]}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (d Demo) role(account, name string) (Role, bool) {
@@ -179,6 +195,6 @@ func (d Demo) role(account, name string) (Role, bool) {
 	return Role{}, false
 }
 
-func roleARN(account, path, name string) string {
-	return "arn:aws:iam::" + account + ":role" + path + name
+func (p *planter) roleARN(account, path, name string) string {
+	return p.at.arn(account, "role"+path+name)
 }

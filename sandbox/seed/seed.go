@@ -1,6 +1,7 @@
-// Package seed is for the demo world's contents: one Okta org with two AWS
-// apps, three AWS accounts, sixty federated roles of which seven are not ready
-// for us-west-2, and some people.
+// Package seed is for the demo world's contents: an Okta org, a PingOne
+// organisation with two environments and a OneLogin account with two AWS apps
+// each, seven AWS accounts, federated roles of which seven are not ready for the
+// standby Region, and some people. The same world exists in AWS GovCloud (US).
 //
 // It must never be needed to understand a simulator: everything it does goes
 // through calls that other worlds can make as well. It must never import
@@ -14,15 +15,24 @@ import (
 
 	"github.com/samlfailover/samlfailover/sandbox/aws"
 	"github.com/samlfailover/samlfailover/sandbox/okta"
+	"github.com/samlfailover/samlfailover/sandbox/onelogin"
+	"github.com/samlfailover/samlfailover/sandbox/pingone"
 	"github.com/samlfailover/samlfailover/signin"
 )
 
-// What the demo world is called.
+// The tenants of the written config. PingOneOrg is not one: it is what faults
+// and the request log call the hosts that both environments share.
 const (
-	Tenant   = "acme-okta"
+	Okta        = "acme-okta"
+	PingOneProd = "acme-pingone-prod"
+	PingOneTest = "acme-pingone-test"
+	OneLogin    = "acme-onelogin"
+	PingOneOrg  = "acme-pingone"
+)
+
+// What else the demo world is called.
+const (
 	OktaHost = "acme.okta.com"
-	// Provider is the name of the IAM SAML provider in both accounts.
-	Provider = "Okta"
 	// Federation is the name of the only federation in the written config.
 	Federation = "workforce"
 	// OwnerTag is the tag by which Terraform's roles are known.
@@ -32,8 +42,10 @@ const (
 // Demo says what a demo world holds, so that a story and a test can refer to it
 // instead of repeating it. Secrets in it are worth something in this world only.
 type Demo struct {
-	Tenant, OktaHost, APIToken string
-	// Regions are those of the federation, in order of preference; home first.
+	Partition signin.Partition
+	Tenants   []Tenant
+	// Regions are those of the federation, in order of preference: home first,
+	// then the standby Region.
 	Regions    []signin.Region
 	Apps       []App
 	Accounts   []Account
@@ -46,9 +58,24 @@ type Demo struct {
 	Decoys []string
 }
 
-// App is a SAML app of the org, with the account that it leads to.
+// Tenant is one tenant of the written config, with the credential that
+// samlfailover has in it.
+type Tenant struct {
+	Name, Kind string // Kind in the config's words: okta, pingone, onelogin
+	URL        string // origin of its API
+	Portal     string // where its people sign in
+	ClientID   string // of PingOne's worker app or OneLogin's credential; "" at Okta
+	Secret     string // that belongs to ClientID; Okta: the API token
+	// PingOne: the ids of the tenant's environment and of the worker app's, and
+	// whether the worker sends its secret in the body.
+	Environment, WorkerEnvironment string
+	PostsSecret                    bool
+}
+
+// App is a SAML app of a tenant, with the account that it leads to.
 type App struct {
 	Label, ID, RelayState string
+	Tenant, Portal        string // the tenant's name, and where its people sign in
 	ACS                   signin.ACS
 	Account, Provider     string // account id, provider ARN
 }
@@ -72,7 +99,8 @@ type Operator struct {
 }
 
 // User is a person. Roles are role ARNs by app label: one leads straight to the
-// console, several to the role chooser.
+// console, several to the role chooser. The person exists in the tenants of
+// these apps, with the same password.
 type User struct {
 	Login, Password, FirstName, LastName string
 	Roles                                map[string][]string
@@ -81,15 +109,19 @@ type User struct {
 }
 
 // Role is a federated role. NotReady is empty when it admits every Region of
-// the demo; else the reason why it does not admit us-west-2. Mendable: a
-// provably safe edit of its trust policy can change that.
+// the demo; else the reason why it does not admit the standby Region. Mendable:
+// a provably safe edit of its trust policy can change that.
 type Role struct {
 	Account, Name, Path, ARN string
 	NotReady                 Reason
 	Mendable                 bool
 }
 
-// NotReady returns the roles that do not admit us-west-2, in order.
+// Home and Standby are the first two Regions.
+func (d Demo) Home() signin.Region    { return d.Regions[0] }
+func (d Demo) Standby() signin.Region { return d.Regions[1] }
+
+// NotReady returns the roles that do not admit the standby Region, in order.
 func (d Demo) NotReady() []Role {
 	var out []Role
 	for _, r := range d.Roles {
@@ -98,6 +130,16 @@ func (d Demo) NotReady() []Role {
 		}
 	}
 	return out
+}
+
+// Tenant finds a tenant by name.
+func (d Demo) Tenant(name string) (Tenant, bool) {
+	for _, t := range d.Tenants {
+		if t.Name == name {
+			return t, true
+		}
+	}
+	return Tenant{}, false
 }
 
 // User finds a person by login; "" is the first.
@@ -120,33 +162,48 @@ func (d Demo) App(name string) (App, bool) {
 	return App{}, false
 }
 
-// Options change how a demo world is made. NewKey makes the apps' signing keys;
-// nil: a new RSA-2048 key each.
+// Options change how a demo world is made.
 type Options struct {
+	// Partition is aws or aws-us-gov; "" is aws.
+	Partition signin.Partition
+	// NewKey makes the apps' signing keys; nil: a new RSA-2048 key each.
 	NewKey func() (*rsa.PrivateKey, error)
 }
 
-// Plant fills the cloud, makes the org and says what is there now.
-func Plant(cloud *aws.Cloud, o Options) (*okta.Org, Demo, error) {
-	d := Demo{Tenant: Tenant, OktaHost: OktaHost, APIToken: "00" + secretText(40),
-		Regions: []signin.Region{east, west, europe}}
-	org, err := okta.New(okta.Options{Host: d.OktaHost, APIToken: d.APIToken, Tenant: d.Tenant, NewKey: o.NewKey})
+// Planted is what Plant made: the identity providers, and what is in them and
+// in the cloud.
+type Planted struct {
+	Okta     *okta.Org
+	PingOne  *pingone.Tenant
+	OneLogin *onelogin.Tenant
+	Demo     Demo
+}
+
+// Plant fills the cloud, makes the identity providers and says what is there.
+func Plant(cloud *aws.Cloud, o Options) (Planted, error) {
+	at, err := placeOf(o.Partition)
 	if err != nil {
-		return nil, Demo{}, err
+		return Planted{}, err
 	}
-	p := planter{cloud: cloud, org: org, demo: &d}
+	p := planter{cloud: cloud, at: at, Planted: Planted{Demo: Demo{Partition: at.partition, Regions: at.regions}}}
+	if err := p.providers(o.NewKey); err != nil {
+		return Planted{}, err
+	}
 	p.controller()
 	for _, a := range accountPlans() {
 		if err := p.account(a); err != nil {
-			return nil, Demo{}, fmt.Errorf("plant account %s: %w", a.id, err)
+			return Planted{}, fmt.Errorf("plant account %s: %w", a.id, err)
 		}
 	}
-	for _, u := range people() {
-		if err := p.user(u); err != nil {
-			return nil, Demo{}, err
+	if err := p.decoyApps(); err != nil {
+		return Planted{}, err
+	}
+	for _, h := range people() {
+		if err := p.user(h); err != nil {
+			return Planted{}, err
 		}
 	}
-	return org, d, nil
+	return p.Planted, nil
 }
 
 const secretAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"

@@ -3,8 +3,7 @@ package seed
 import (
 	"encoding/json"
 	"fmt"
-
-	"github.com/samlfailover/samlfailover/signin"
+	"slices"
 )
 
 // form is a way in which people write the same trust policy.
@@ -40,8 +39,8 @@ type statement struct {
 }
 
 // trustPolicy writes the trust policy of a role for logins through provider.
-func (r rolePlan) trustPolicy(provider string) (string, error) {
-	p := policy{Version: "2012-10-17", Statement: r.statements(provider)}
+func (r rolePlan) trustPolicy(at place, provider string) (string, error) {
+	p := policy{Version: "2012-10-17", Statement: r.statements(at, provider)}
 	text, err := json.Marshal(p)
 	if err != nil {
 		return "", fmt.Errorf("write the trust policy of %s: %w", r.name, err)
@@ -49,8 +48,8 @@ func (r rolePlan) trustPolicy(provider string) (string, error) {
 	return string(text), nil
 }
 
-func (r rolePlan) statements(provider string) []statement {
-	all, home := urls(east, west, europe), mustACS(east).String()
+func (r rolePlan) statements(at place, provider string) []statement {
+	all, home := audiences(at.regions...), mustACS(at.home()).String()
 	login := func(operator, key string, audience any, actions ...string) statement {
 		s := statement{Effect: "Allow", Principal: map[string]any{"Federated": provider}, Action: actions,
 			Condition: map[string]map[string]any{operator: {key: audience}}}
@@ -63,19 +62,18 @@ func (r rolePlan) statements(provider string) []statement {
 	case SingleAudience, OwnedElsewhere:
 		return []statement{login("StringEquals", "SAML:aud", home, assume, tag, source)}
 	case ShortList:
-		return []statement{login("StringEquals", "SAML:aud", urls(east, europe), assume, tag, source)}
+		return []statement{login("StringEquals", "SAML:aud", slices.Delete(slices.Clone(all), 1, 2), assume, tag, source)}
 	case TagsAtHomeOnly:
 		return []statement{
 			login("StringEquals", "SAML:aud", all, assume),
 			login("StringEquals", "SAML:aud", home, tag, source)}
 	case LikeHomeOnly:
-		alias := "https://us-east-1.signin.aws.amazon.com/saml"
-		return []statement{login("StringLike", "SAML:aud", []string{home, alias}, assume, tag, source)}
+		return []statement{login("StringLike", "SAML:aud", append([]string{home}, at.aliases...), assume, tag, source)}
 	case DeletedName:
 		return []statement{login("StringEquals", "SAML:aud", home, assume, tag, source),
 			{Sid: "FormerPipeline", Effect: "Allow", Principal: map[string]any{"AWS": "AROAQ3EGRVEXAMPLE2XYZ"}, Action: "sts:AssumeRole"}}
 	case NoRoom:
-		return []statement{login("StringEquals", "SAML:aud", home, assume, tag, source), collectors()}
+		return []statement{login("StringEquals", "SAML:aud", home, assume, tag, source), collectors(at)}
 	}
 	switch r.form {
 	case twoStatements:
@@ -88,31 +86,11 @@ func (r rolePlan) statements(provider string) []statement {
 	return []statement{login("StringEquals", "SAML:aud", all, assume, tag, source)}
 }
 
-// collectorCount brings the policy with collectors within one audience's length
-// of the default quota of 2048 characters; a test holds it there.
-const collectorCount = 25
-
 // collectors lets a crowd of log collectors in: a policy that grew over years.
-func collectors() statement {
+func collectors(at place) statement {
 	var arns []string
-	for i := range collectorCount {
-		arns = append(arns, fmt.Sprintf("arn:aws:iam::%s:role/logging/log-archive-collector-%02d", controllerAccount, i+1))
+	for i := range at.collectors {
+		arns = append(arns, at.arn(controllerAccount, fmt.Sprintf("role/%s-%02d", at.collector, i+1)))
 	}
 	return statement{Sid: "LogCollectors", Effect: "Allow", Principal: map[string]any{"AWS": arns}, Action: "sts:AssumeRole"}
-}
-
-func urls(regions ...signin.Region) []string {
-	var out []string
-	for _, r := range regions {
-		out = append(out, mustACS(r).String())
-	}
-	return out
-}
-
-func mustACS(r signin.Region) signin.ACS {
-	acs, err := r.ACS("")
-	if err != nil {
-		panic(err) // a Region of plan.go is in the catalogue
-	}
-	return acs
 }

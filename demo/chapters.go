@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,22 +12,29 @@ import (
 	"github.com/samlfailover/samlfailover/finding"
 	"github.com/samlfailover/samlfailover/sandbox/fault"
 	"github.com/samlfailover/samlfailover/sandbox/reqlog"
+	"github.com/samlfailover/samlfailover/sandbox/seed"
 	"github.com/samlfailover/samlfailover/signin"
 )
 
 func (s *story) opening() {
 	d := s.world.Demo()
 	if !s.o.JSON {
-		s.tell.write("A whole outage on this machine. Nothing real is touched: AWS and Okta are simulated,\nTLS, SAML signatures and trust policies are not.\n")
+		s.tell.write("A whole outage on this machine. Nothing real is touched: AWS, Okta, PingOne and OneLogin are simulated,\nTLS, SAML signatures and trust policies are not.\n")
 	}
 	s.tell.chapter("THE WORLD")
-	s.tell.say("Okta org %s with %d AWS apps, %d accounts, %d federated roles, all on one endpoint: %s", d.OktaHost, len(d.Apps), len(d.Accounts), len(d.Roles), d.Apps[0].ACS)
+	s.tell.say("%d apps of three identity providers lead to %d AWS accounts with %d federated roles. All are on one endpoint: %s",
+		len(d.Apps), len(d.Accounts), len(d.Roles), d.Apps[0].ACS)
+	var lines []string
+	for _, a := range d.Apps {
+		lines = append(lines, fmt.Sprintf("%-*s  %-*s  %s", s.widest(), a.Label, len(seed.PingOneProd), a.Tenant, a.Kind))
+	}
+	s.tell.list(lines)
 	s.tell.say("The controller runs in mode auto on ONE vantage (accept_fewer_vantages), which is fine for a demo and not for production.")
 }
 
 // readiness shows who could not sign in at the standby Region, and mends it.
 func (s *story) readiness(ctx context.Context) (err error) {
-	s.tell.chapter("CALM TIMES: would everybody get in at " + standby + "?")
+	s.tell.chapter("CALM TIMES: would everybody get in at " + s.standby + "?")
 	run, err := s.trust()
 	if err != nil {
 		return err
@@ -36,16 +44,17 @@ func (s *story) readiness(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	west := signin.MustRegion(standby)
+	west := s.world.Demo().Standby()
 	share := snap.Share(west)
-	s.tell.say("trust plan: %d of %d roles would work in %s, %d would not:", share.Ready, share.Total, standby, share.Total-share.Ready)
-	for _, f := range share.NotReady {
-		s.tell.say("  %s: %s", roleName(f.Subject), f.Why)
-	}
-	s.check(share.Total == 60 && share.Total-share.Ready == 7, "60 roles, 7 of them not ready for %s (got %d, %d)", standby, share.Total, share.Total-share.Ready)
+	s.tell.say("trust plan: %d of %d roles would work in %s, %d would not:", share.Ready, share.Total, s.standby, share.Total-share.Ready)
+	s.tellNotReady(share.NotReady)
+	d := s.world.Demo()
+	s.check(share.Total == len(d.Roles) && share.Total-share.Ready == len(d.NotReady()), "%d roles, %d of them not ready for %s (got %d, %d)",
+		len(d.Roles), len(d.NotReady()), s.standby, share.Total, share.Total-share.Ready)
+	var told []string
 	for i, e := range plan.Edits {
 		s.tell.say("edit %d of %d, %s (%d -> %d of %d characters):", i+1, len(plan.Edits), roleName(e.Role), e.SizeBefore, e.SizeAfter, e.SizeQuota)
-		s.tell.block(changedLines(e.Diff))
+		s.tell.block(notTwice(&told, changedLines(e.Diff)))
 	}
 	report, snap, err := run.Apply(ctx, plan, 0)
 	if err != nil {
@@ -62,6 +71,26 @@ func (s *story) readiness(ctx context.Context) (err error) {
 	return s.noticed(ctx, share.Ready)
 }
 
+// tellNotReady names the roles, in prose once per reason.
+func (s *story) tellNotReady(fs []finding.Finding) {
+	var reasons []string
+	names := map[string][]string{}
+	for _, f := range fs {
+		if s.o.JSON {
+			s.tell.say("%s: %s", roleName(f.Subject), f.Why)
+			continue
+		}
+		if len(names[f.Why]) == 0 {
+			reasons = append(reasons, f.Why)
+		}
+		names[f.Why] = append(names[f.Why], roleName(f.Subject))
+	}
+	for _, why := range reasons {
+		s.tell.say("  %s:", why)
+		s.tell.list(names[why])
+	}
+}
+
 // noticed waits until the running controller counts with the new readiness.
 func (s *story) noticed(ctx context.Context, ready int) error {
 	c, err := s.client()
@@ -75,7 +104,7 @@ func (s *story) noticed(ctx context.Context, ready int) error {
 			return false, err
 		}
 		for _, r := range st.Federations[0].Regions {
-			if r.Region.String() == standby && r.Ready == ready && r.State == "healthy" {
+			if r.Region.String() == s.standby && r.Ready == ready && r.State == "healthy" {
 				return true, nil
 			}
 		}
@@ -85,25 +114,22 @@ func (s *story) noticed(ctx context.Context, ready int) error {
 
 func (s *story) loginsBefore(ctx context.Context) error {
 	s.tell.chapter("CALM TIMES: people sign in")
-	s.mustLand(s.logins(ctx, "before", s.person()), home)
+	s.mustLand(s.logins(ctx, "before"), s.home)
 	return nil
 }
-
-// person is who signs in through every app.
-func (s *story) person() string { return s.world.Demo().Users[0].Login }
 
 // outage breaks the home Region and follows the controller until the move has
 // ended.
 func (s *story) outage(ctx context.Context) error {
-	s.tell.chapter("THE OUTAGE: " + home + " goes down whole, with IAM and the global STS")
+	s.tell.chapter("THE OUTAGE: " + s.home + " goes down whole, with IAM" + s.alsoGone())
 	s.news.forget()
 	mark := s.world.Requests().Last()
 	broke := time.Now()
-	if _, err := s.world.Fault(fault.Fault{Target: home, Effect: fault.Effect{Kind: fault.Down}}); err != nil {
+	if _, err := s.world.Fault(fault.Fault{Target: s.home, Effect: fault.Effect{Kind: fault.Down}}); err != nil {
 		return err
 	}
-	for _, l := range s.logins(ctx, "during-outage", s.person()) {
-		s.check(!l.OK, "a login through %s fails while %s is down", l.App, home)
+	for _, l := range s.logins(ctx, "during-outage") {
+		s.check(!l.OK, "a login through %s fails while %s is down", l.App, s.home)
 	}
 	if s.o.During != nil {
 		s.o.During(ctx, s.world, s.cfg)
@@ -116,6 +142,15 @@ func (s *story) outage(ctx context.Context) error {
 	s.sum.ForbiddenCalls = calls
 	s.check(calls == 0, "no call to IAM, Organizations, Account or the global STS during the failover (got %d)", calls)
 	return s.measure(ctx, broke)
+}
+
+// alsoGone names what else lives in the home Region: only partition aws has a
+// global STS.
+func (s *story) alsoGone() string {
+	if s.world.Demo().Partition == signin.AWS {
+		return " and the global STS"
+	}
+	return ""
 }
 
 // followMove tells the controller's news until a move has finished.
@@ -166,13 +201,35 @@ func (s *story) decisionNews(d control.Decision) {
 	switch {
 	case !control.MoveHolds(d):
 		s.tell.say("decision: MOVE %s; no rule holds it", d.Plan.Route())
-		s.tell.block(d.Plan.Lines()[1:])
+		s.tell.block(s.planLines(d))
 	case d.Rule != "active-healthy":
 		s.tell.say("decision: %s by rule %s; what would change it: %s", d.Outcome, d.Rule, d.WouldChange)
 	}
 }
 
+// planLines are the lead app's step whole, and of the others what differs.
+func (s *story) planLines(d control.Decision) []string {
+	var out []string
+	for i, st := range d.Plan.Steps {
+		switch i {
+		case 0:
+			out = append(out, st.App.Name+" first", fmt.Sprintf("  sign-in URL  %s -> %s", st.Before, st.After), fmt.Sprintf("  RelayState   %s -> %s", st.RelayBefore, st.RelayAfter))
+			continue
+		case 1:
+			out = append(out, fmt.Sprintf("then %d more, each with its own landing page", len(d.Plan.Steps)-1))
+		}
+		out = append(out, fmt.Sprintf("  %-*s  %s", s.widest(), st.App.Name, st.RelayAfter))
+	}
+	return out
+}
+
+// moveNews tells of the lead app every phase and of the others how each ended:
+// prose need not say the same three things six times.
 func (s *story) moveNews(e control.MoveEvent) {
+	brief := !s.o.JSON && e.App != s.world.Demo().Apps[0].Label
+	if brief && e.Kind == "app" && e.Phase != "proved" && e.Finding == nil {
+		return
+	}
 	s.tell.say("%s", e.Text)
 	if e.Finding != nil {
 		s.tell.say("  %s", e.Finding.Error())
@@ -201,21 +258,21 @@ func (s *story) measure(ctx context.Context, broke time.Time) error {
 		s.sum.MoveMS = i.MoveFinished.Sub(i.MoveStarted).Milliseconds()
 		s.sum.AppsMoved, s.sum.Proof = f.LastMove.Moved(), f.LastMove.Proof.String()
 		s.check(f.LastMove.Status == "verified", "the move ended verified (got %s: %s)", f.LastMove.Status, f.LastMove.Why)
-		s.check(f.LastMove.To.String() == standby, "the move went to %s (got %s)", standby, f.LastMove.To)
+		s.check(f.LastMove.To.String() == s.standby, "the move went to %s (got %s)", s.standby, f.LastMove.To)
 		return true, nil
 	})
 }
 
 func (s *story) afterFailover(ctx context.Context) error {
-	s.tell.chapter("AFTER THE MOVE: people sign in again, while " + home + " is still down")
-	s.mustLand(s.logins(ctx, "after-failover", s.person()), standby)
+	s.tell.chapter("AFTER THE MOVE: people sign in again, while " + s.home + " is still down")
+	s.mustLand(s.logins(ctx, "after-failover"), s.standby)
 	return nil
 }
 
 // healed lets the home Region work again: the controller must not go back by
 // itself.
 func (s *story) healed(ctx context.Context) error {
-	s.tell.chapter(home + " WORKS AGAIN")
+	s.tell.chapter(s.home + " WORKS AGAIN")
 	if _, err := s.world.Heal(fault.Everything); err != nil {
 		return err
 	}
@@ -245,13 +302,13 @@ func (s *story) healed(ctx context.Context) error {
 // failback is the operator's, over the same socket that the command line uses.
 func (s *story) failback(ctx context.Context) error {
 	s.tell.chapter("THE OPERATOR GOES HOME")
-	s.tell.say("$ samlfailover move --to %s --reason \"the Region is stable again\"", home)
+	s.tell.say("$ samlfailover move --to %s --reason \"the Region is stable again\"", s.home)
 	c, err := s.client()
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	answer, err := c.Move(ctx, control.MoveRequest{To: home, Reason: "the Region is stable again"}, s.moveNews)
+	answer, err := c.Move(ctx, control.MoveRequest{To: s.home, Reason: "the Region is stable again"}, s.moveNews)
 	if err != nil {
 		return err
 	}
@@ -260,7 +317,7 @@ func (s *story) failback(ctx context.Context) error {
 		return nil
 	}
 	s.check(answer.Result.Status == "verified" && answer.Result.Moved() == len(s.world.Demo().Apps), "the failback ended verified (got %s: %s)", answer.Result.Status, answer.Result.Why)
-	s.mustLand(s.logins(ctx, "after-failback", s.person()), home)
+	s.mustLand(s.logins(ctx, "after-failback"), s.home)
 	return nil
 }
 
@@ -297,6 +354,16 @@ func lastCause(f finding.Finding) string {
 		return second + ": " + f.Why
 	}
 	return f.What + ": " + f.Why
+}
+
+// notTwice returns lines that were told already in short.
+func notTwice(told *[]string, lines []string) []string {
+	text := strings.Join(lines, "\n")
+	if slices.Contains(*told, text) {
+		return []string{"the same lines"}
+	}
+	*told = append(*told, text)
+	return lines
 }
 
 // changedLines are the added and removed lines of a diff.

@@ -21,20 +21,23 @@ import (
 	"github.com/samlfailover/samlfailover/config"
 	"github.com/samlfailover/samlfailover/control"
 	"github.com/samlfailover/samlfailover/sandbox"
+	"github.com/samlfailover/samlfailover/sandbox/seed"
 	"github.com/samlfailover/samlfailover/signin"
 )
 
 // Options say how the story is told.
 type Options struct {
-	Out     io.Writer
-	JSON    bool // one object per line instead of prose
-	Fast    bool // probe in quicker succession
-	Keep    bool // go on until ctx ends
-	Width   int  // of a line of prose; 0 = 100
-	Version string
-	Log     *slog.Logger
-	// During is called while us-east-1 is down, before the apps have moved: a
-	// test's way to spoil the story. May be nil.
+	Out   io.Writer
+	JSON  bool // one object per line instead of prose
+	Fast  bool // probe in quicker succession
+	Keep  bool // go on until ctx ends
+	Width int  // of a line of prose; 0 = 100
+	// Partition is where the story happens: aws or aws-us-gov; "" is aws.
+	Partition signin.Partition
+	Version   string
+	Log       *slog.Logger
+	// During is called while the home Region is down, before the apps have moved:
+	// a test's way to spoil the story. May be nil.
 	During func(ctx context.Context, w *sandbox.World, cfg *config.Config)
 }
 
@@ -46,6 +49,8 @@ type Options struct {
 type Summary struct {
 	Type           string  `json:"type"`
 	OK             bool    `json:"ok"`
+	Home           string  `json:"home"`    // the Region that breaks
+	Standby        string  `json:"standby"` // where the apps move
 	DetectMS       int64   `json:"detect_ms"`
 	DecideMS       int64   `json:"decide_ms"`
 	MoveMS         int64   `json:"move_ms"`
@@ -69,12 +74,6 @@ type Login struct {
 	Landing string `json:"landing"`
 	Reason  string `json:"reason"` // "" when OK
 }
-
-// The Regions of the story.
-const (
-	home    = "us-east-1"
-	standby = "us-west-2"
-)
 
 // patience is how long the story waits for something that must happen.
 const patience = 60 * time.Second
@@ -108,6 +107,8 @@ type story struct {
 	world *sandbox.World
 	cfg   *config.Config
 	news  *news
+
+	home, standby string // Regions
 }
 
 // probing is how often the product asks in the demo.
@@ -167,9 +168,12 @@ func (s *story) run(ctx context.Context) error {
 // makeWorld makes the simulated world and the product's config in it.
 func (s *story) makeWorld() error {
 	var err error
-	if s.world, err = sandbox.New(sandbox.Options{Probing: s.probing()}); err != nil {
+	if s.world, err = sandbox.New(sandbox.Options{Probing: s.probing(), Seed: seed.Options{Partition: s.o.Partition}}); err != nil {
 		return err
 	}
+	d := s.world.Demo()
+	s.home, s.standby = d.Home().String(), d.Standby().String()
+	s.sum.Home, s.sum.Standby = s.home, s.standby
 	if err = errors.Join(s.world.Listen(), s.world.WriteDir(s.dir)); err != nil {
 		s.world.Close()
 		return err
@@ -221,37 +225,11 @@ func (s *story) check(held bool, format string, args ...any) {
 	s.tell.say("CHECK FAILED: %s", what)
 }
 
-// logins signs in through every app as one person and keeps the results.
-func (s *story) logins(ctx context.Context, phase, user string) []Login {
-	var out []Login
-	for _, a := range s.world.Demo().Apps {
-		res := s.world.Login(ctx, a.Label, user)
-		l := Login{Phase: phase, App: a.Label, User: user, OK: res.OK, Region: res.Region, Landing: res.Landing, Reason: res.Reason}
-		out = append(out, l)
-		if res.OK {
-			s.tell.say("%s -> %s: signed in, %s", user, a.Label, res.Landing)
-		} else {
-			s.tell.say("%s -> %s: NO: %s", user, a.Label, res.Reason)
-		}
-	}
-	s.sum.Logins = append(s.sum.Logins, out...)
-	return out
-}
-
-// mustLand checks that every login worked and landed in a Region.
-func (s *story) mustLand(ls []Login, region string) {
-	for _, l := range ls {
-		r, ok := signin.RegionOfRelayState(l.Landing)
-		s.check(l.OK && l.Region == region && ok && r.String() == region,
-			"a login through %s %s works and lands in %s (got: %s %s %s)", l.App, l.Phase, region, l.Region, l.Landing, l.Reason)
-	}
-}
-
 // keepOpen says how to go on playing.
 func (s *story) keepOpen() {
 	s.tell.chapter("STILL RUNNING")
 	s.tell.say("The world and the controller stay up until you press Ctrl-C. In another shell, with samlfailover from go install ./cmd/samlfailover:")
-	for _, l := range []string{". " + filepath.Join(s.dir, "env"), "samlfailover status", "samlfailover sandbox fault us-east-1 down",
+	for _, l := range []string{". " + filepath.Join(s.dir, "env"), "samlfailover status", "samlfailover sandbox fault " + s.home + " down",
 		"samlfailover sandbox login", "samlfailover explain", "samlfailover sandbox heal"} {
 		s.tell.say("  %s", l)
 	}

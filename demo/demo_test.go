@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,6 +15,13 @@ import (
 	"github.com/samlfailover/samlfailover/sandbox"
 	"github.com/samlfailover/samlfailover/sandbox/fault"
 	"github.com/samlfailover/samlfailover/sandbox/seed"
+	"github.com/samlfailover/samlfailover/signin"
+)
+
+// The Regions of the story in partition aws.
+const (
+	home    = "us-east-1"
+	standby = "us-west-2"
 )
 
 // tell runs the whole story over real sockets and returns its lines.
@@ -41,15 +49,57 @@ func tell(t *testing.T, o Options) (Summary, []map[string]any) {
 // spec 7.2 (suspect, then confirmed), spec 8.3 (the first Region by preference).
 func TestStory(t *testing.T) {
 	t.Parallel()
-	sum, lines := tell(t, Options{})
+	sum := wantStory(t, Options{}, home, standby)
+	for _, l := range sum.Logins {
+		if l.Phase == "after-failover" && l.App == "AWS Retail" && l.Landing != "https://us-west-2.console.aws.amazon.com/ecs/v2/home?region=us-west-2#/clusters" {
+			t.Errorf("the path of a landing page is lost: %s", l.Landing)
+		}
+	}
+}
+
+// The same story in AWS GovCloud (US), whose home Region has the host without a
+// Region code: the apps move from it to the one with a code, and back.
+func TestStoryInGovCloud(t *testing.T) {
+	t.Parallel()
+	var before, after []string
+	acs := func(w *sandbox.World) (out []string) {
+		for _, a := range w.Demo().Apps {
+			doc, _ := w.AppJSON(a.ID)
+			for _, host := range []string{`"https://signin.amazonaws-us-gov.com/saml"`, `"https://us-gov-east-1.signin.amazonaws-us-gov.com/saml"`} {
+				if strings.Contains(string(doc), host) {
+					out = append(out, host)
+					break
+				}
+			}
+		}
+		return out
+	}
+	var world *sandbox.World
+	o := Options{Partition: signin.GovCloud, During: func(_ context.Context, w *sandbox.World, _ *config.Config) { world, before = w, acs(w) }}
+	sum := wantStory(t, o, "us-gov-west-1", "us-gov-east-1")
+	after = acs(world)
+	if len(before) != 6 || !slices.Equal(before, after) || slices.ContainsFunc(before, func(h string) bool { return strings.Contains(h, "us-gov-east-1") }) {
+		t.Errorf("the apps were at %q before and are at %q now", before, after)
+	}
+	for _, l := range sum.Logins {
+		if l.OK && !strings.HasPrefix(l.Landing, "https://"+l.Region+".console.amazonaws-us-gov.com/") {
+			t.Errorf("login %+v", l)
+		}
+	}
+}
+
+// wantStory tells a whole story and wants every check and every login right.
+func wantStory(t *testing.T, o Options, home, standby string) Summary {
+	t.Helper()
+	sum, lines := tell(t, o)
 	if !sum.OK || len(sum.Failed) > 0 {
 		t.Errorf("checks failed: %v", sum.Failed)
 	}
-	if sum.AppsMoved != 2 || sum.ForbiddenCalls != 0 || sum.Proof != "P4 login" || sum.RolesReady != 57 || sum.Roles != 60 {
+	if sum.AppsMoved != 6 || sum.ForbiddenCalls != 0 || sum.Proof != "P4 login" || sum.RolesReady != 75 || sum.Roles != 78 || sum.Home != home || sum.Standby != standby {
 		t.Errorf("summary %+v", sum)
 	}
 	last := lines[len(lines)-1]
-	if last["type"] != "summary" || last["ok"] != true || last["forbidden_calls"] != 0.0 || last["apps_moved"] != 2.0 {
+	if last["type"] != "summary" || last["ok"] != true || last["forbidden_calls"] != 0.0 || last["apps_moved"] != 6.0 {
 		t.Errorf("last line %v", last)
 	}
 	for _, key := range []string{"detect_ms", "move_ms", "decide_ms", "proof", "logins"} {
@@ -58,16 +108,46 @@ func TestStory(t *testing.T) {
 		}
 	}
 	want := map[string]string{"before": home, "during-outage": "", "after-failover": standby, "after-failback": home}
-	seen := map[string]int{}
+	seen := map[string]map[string]bool{}
 	for _, l := range sum.Logins {
-		seen[l.Phase]++
-		if region, ok := want[l.Phase]; !ok || l.Region != region || l.OK != (region != "") {
+		if seen[l.Phase] == nil {
+			seen[l.Phase] = map[string]bool{}
+		}
+		seen[l.Phase][l.App] = true
+		r, ok := signin.RegionOfRelayState(l.Landing)
+		if region, known := want[l.Phase]; !known || l.Region != region || l.OK != (region != "") || l.OK && (!ok || r.String() != region) {
 			t.Errorf("login %+v", l)
 		}
 	}
 	for phase := range want {
-		if seen[phase] != 2 {
-			t.Errorf("%d logins in phase %s, want one per app", seen[phase], phase)
+		if len(seen[phase]) != 6 {
+			t.Errorf("logins in phase %s: %v, want one per app", phase, seen[phase])
+		}
+	}
+	wantLeadFirst(t, lines)
+	return sum
+}
+
+// wantLeadFirst: spec 9.1: in both moves no other app is written before the lead
+// app is proved.
+func wantLeadFirst(t *testing.T, lines []map[string]any) {
+	t.Helper()
+	var order []string
+	for _, l := range lines {
+		text, _ := l["text"].(string)
+		for _, mark := range []string{" is about to be written", " proved: P4 login"} {
+			if strings.HasSuffix(text, mark) {
+				order = append(order, text)
+			}
+		}
+	}
+	const apps = 6
+	if len(order) != 2*2*apps {
+		t.Fatalf("%d writes and proofs, want %d: %q", len(order), 2*2*apps, order)
+	}
+	for move := range 2 {
+		if first := order[move*2*apps:][:2]; !slices.Equal(first, []string{"AWS Production is about to be written", "AWS Production proved: P4 login"}) {
+			t.Errorf("move %d begins with %q", move+1, first)
 		}
 	}
 }
@@ -127,6 +207,11 @@ func TestProver(t *testing.T) {
 	}
 	defer w.Close()
 	d := w.Demo()
+	for _, a := range d.Apps {
+		if level, err := (prover{w}).Prove(t.Context(), fedApp(a), d.Home()); err != nil || level.String() != "P4 login" {
+			t.Errorf("%s proves %v, %v", a.Label, level, err)
+		}
+	}
 	ref := fedApp(d.Apps[0])
 	if level, err := (prover{w}).Prove(t.Context(), ref, d.Regions[0]); err != nil || level.String() != "P4 login" {
 		t.Errorf("an app that works proves %v, %v", level, err)
@@ -163,5 +248,5 @@ func TestChangedLines(t *testing.T) {
 }
 
 func fedApp(a seed.App) federation.AppRef {
-	return federation.AppRef{Name: a.Label, Tenant: seed.Tenant, ID: a.ID}
+	return federation.AppRef{Name: a.Label, Tenant: a.Tenant, ID: a.ID}
 }

@@ -67,6 +67,17 @@ func (t *teller) say(format string, args ...any) {
 	}
 }
 
+// list shows the items of what was just said, each on a line of its own.
+func (t *teller) list(lines []string) {
+	for _, l := range lines {
+		if t.json {
+			t.say("%s", strings.Join(strings.Fields(l), " "))
+		} else {
+			t.block([]string{"  " + l})
+		}
+	}
+}
+
 // block shows lines as they are, such as a diff; JSON leaves them out.
 func (t *teller) block(lines []string) {
 	if t.json {
@@ -90,7 +101,7 @@ func (t *teller) summary(s Summary, took time.Duration) error {
 		{"decided", fmt.Sprintf("%d ms later", s.DecideMS)},
 		{"moved", fmt.Sprintf("%d apps in %d ms, each read back and compared whole", s.AppsMoved, s.MoveMS)},
 		{"proof", s.Proof},
-		{"roles ready", fmt.Sprintf("%d of %d for %s", s.RolesReady, s.Roles, standby)},
+		{"roles ready", fmt.Sprintf("%d of %d for %s", s.RolesReady, s.Roles, s.Standby)},
 		{"forbidden", fmt.Sprintf("%d requests to IAM, Organizations, Account or the global STS during the failover", s.ForbiddenCalls)},
 		{"whole story", fmt.Sprintf("%.1f s", took.Seconds())},
 	} {

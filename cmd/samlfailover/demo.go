@@ -8,21 +8,25 @@ import (
 	"golang.org/x/term"
 
 	"github.com/samlfailover/samlfailover/demo"
+	"github.com/samlfailover/samlfailover/signin"
 )
 
 func newDemo(p *program) *cobra.Command {
 	var o demo.Options
+	var partition string
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "The whole story on this machine: an outage, the move, real logins, the way back",
-		Long: `demo makes a simulated AWS and Okta on this machine, runs the controller in it, takes
-us-east-1 down, and shows what happens. Nothing outside is touched. Exit code 0 only
-if every check of the story held.
+		Long: `demo makes a simulated AWS, Okta, PingOne and OneLogin on this machine, runs the
+controller in it, takes the home Region down (us-east-1), and shows what happens to six
+apps and to the people who sign in through them. Nothing outside is touched. Exit code 0
+only if every check of the story held.
 
 With --output json there is one object per line, the last one the summary.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			level := slog.LevelError + 4 // the story tells what happens; the log only with --verbose
+			o.Partition = signin.Partition(partition)
 			o.Out, o.JSON, o.Version, o.Log, o.Width = p.Out, p.json(), buildVersion().Version, p.logger(level), p.width()
 			sum, err := demo.Run(cmd.Context(), o)
 			if err != nil {
@@ -36,6 +40,7 @@ With --output json there is one object per line, the last one the summary.`,
 	}
 	c.Flags().BoolVar(&o.Keep, "keep", false, "leave the world and the controller running, and say how to use them")
 	c.Flags().BoolVar(&o.Fast, "fast", false, "probe more often, so that the story takes less time")
+	c.Flags().StringVar(&partition, "partition", "aws", "the `PARTITION` of the story: aws or aws-us-gov")
 	return c
 }
 

@@ -16,16 +16,18 @@ import (
 	"github.com/samlfailover/samlfailover/sandbox"
 	"github.com/samlfailover/samlfailover/sandbox/admin"
 	"github.com/samlfailover/samlfailover/sandbox/fault"
+	"github.com/samlfailover/samlfailover/sandbox/seed"
+	"github.com/samlfailover/samlfailover/signin"
 )
 
 func newSandbox(p *program) *cobra.Command {
-	var dir, listen string
+	var dir, listen, partition string
 	c := &cobra.Command{
 		Use:   "sandbox",
-		Short: "Run the simulated world: AWS sign-in, STS, IAM, console and an Okta org",
-		Long: `sandbox runs a simulated AWS and Okta on this machine, behind a forward proxy with
-its own CA. It serves the real host names, verifies signatures and trust policies,
-and never connects to anything outside. It writes into DIR:
+		Short: "Run the simulated world: AWS sign-in, STS, IAM, console; Okta, PingOne and OneLogin",
+		Long: `sandbox runs a simulated AWS, Okta, PingOne and OneLogin on this machine, behind a
+forward proxy with its own CA. It serves the real host names, verifies signatures and
+trust policies, and never connects to anything outside. It writes into DIR:
 
   env                  to source: proxy, CA, credentials (then curl, aws and others live in this world)
   samlfailover.yaml    a ready config: samlfailover serve -c DIR/samlfailover.yaml
@@ -33,16 +35,20 @@ and never connects to anything outside. It writes into DIR:
 
 and prints "ready". It runs until interrupted.`,
 		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runSandbox(cmd.Context(), p, dir, listen) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runSandbox(cmd.Context(), p, dir, sandbox.Options{Listen: listen, Seed: seed.Options{Partition: signin.Partition(partition)}})
+		},
 	}
 	c.Flags().StringVar(&dir, "dir", "", "`DIR` for the files (default: a new folder below the temporary one)")
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:0", "loopback `ADDRESS` of the proxy; port 0 takes a free one")
+	c.Flags().StringVar(&partition, "partition", "aws", "the `PARTITION` that people sign in to: aws or aws-us-gov")
 	c.AddCommand(newSandboxFault(p), newSandboxHeal(p), newSandboxLogin(p), newSandboxRequests(p))
 	return c
 }
 
-func runSandbox(ctx context.Context, p *program, dir, listen string) error {
-	w, err := sandbox.New(sandbox.Options{Listen: listen, Logger: p.logger(slog.LevelError)})
+func runSandbox(ctx context.Context, p *program, dir string, o sandbox.Options) error {
+	o.Logger = p.logger(slog.LevelError)
+	w, err := sandbox.New(o)
 	if err != nil {
 		return err
 	}

@@ -53,10 +53,13 @@ func (p *planter) app(plan accountPlan) (App, []byte, error) {
 	var err error
 	switch {
 	case plan.catalogue:
+		app.Kind = "AWS Account Federation app"
 		app.ID, err = p.Okta.AddAccountApp(app.Label, p.accountSettings(app))
 	case t.Kind == "okta":
+		app.Kind = "custom SAML 2.0 app"
 		app.ID, err = p.Okta.AddSAMLApp(app.Label, okta.AppSettings{ACS: home.String(), RelayState: app.RelayState, Audience: audience})
 	case t.Kind == "pingone":
+		app.Kind = "SAML application"
 		acs := []string{home.String()}
 		if plan.everyEndpoint {
 			acs = audiences(p.at.regions...)
@@ -64,6 +67,7 @@ func (p *planter) app(plan accountPlan) (App, []byte, error) {
 		app.ID, err = p.PingOne.AddSAMLApp(t.Environment, app.Label, pingone.AppSettings{ACS: acs, RelayState: app.RelayState, EntityID: audience})
 		metadata = p.PingOne.Metadata
 	default:
+		app.Kind = "SAML Custom Connector"
 		app.ID, err = p.OneLogin.AddSAMLApp(app.Label, onelogin.AppSettings{ACS: home.String(), RelayState: app.RelayState, Audience: audience, Validator: p.at.validator})
 		metadata = p.OneLogin.Metadata
 	}

@@ -75,6 +75,7 @@ type Tenant struct {
 // App is a SAML app of a tenant, with the account that it leads to.
 type App struct {
 	Label, ID, RelayState string
+	Kind                  string // in the vendor's words
 	Tenant, Portal        string // the tenant's name, and where its people sign in
 	ACS                   signin.ACS
 	Account, Provider     string // account id, provider ARN

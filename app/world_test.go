@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
@@ -9,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -75,7 +77,7 @@ func newPlace(t *testing.T, edits ...string) *place {
 	if err := w.WriteDir(p.dir); err != nil {
 		t.Fatal(err)
 	}
-	p.configure(append([]string{"min_ready_share: 0.9", "min_ready_share: 0.5"}, edits...)...)
+	p.configure(append([]string{"min_ready_share: 0.95", "min_ready_share: 0.5"}, edits...)...)
 	return p
 }
 
@@ -132,28 +134,53 @@ func (p *place) wantAudit(actions ...string) {
 	}
 }
 
-// puts counts the writes that reached the IdP; path "" is any app.
+// puts counts the writes that reached an IdP; path "" is any app.
 func (p *place) puts(app string) int {
 	return p.world.Requests().Count(0, func(e reqlog.Entry) bool {
-		return e.Kind == reqlog.Request && e.Service == "okta" && e.Method != "GET" && strings.Contains(e.Path, app)
+		return e.Kind == reqlog.Request && slices.Contains(vendorsOf(p.world), e.Service) && e.Method == "PUT" && strings.Contains(e.Path, app)
 	})
 }
 
-// acs is an app's sign-in endpoint as the IdP holds it.
+// vendorsOf are the services of the world's IdPs.
+func vendorsOf(w *sandbox.World) []string {
+	var out []string
+	for _, t := range w.Demo().Tenants {
+		out = append(out, t.Kind)
+	}
+	return out
+}
+
+// acs is an app's sign-in endpoint as the IdP holds it: where an assertion
+// would go.
 func (p *place) acs(id string) string {
 	p.t.Helper()
-	raw, _ := p.world.Org().App(id)
+	raw, _ := p.world.AppJSON(id)
 	var doc struct {
 		Settings struct {
 			SignOn struct {
 				SSOACSURL string `json:"ssoAcsUrl"`
 			} `json:"signOn"`
+			App struct {
+				OverrideACSURL string `json:"overrideAcsURL"`
+			} `json:"app"`
 		} `json:"settings"`
+		ACSURLs       []string `json:"acsUrls"`
+		Configuration struct {
+			ConsumerURL string `json:"consumer_url"`
+		} `json:"configuration"`
 	}
 	if err := json.Unmarshal(raw, &doc); err != nil {
 		p.t.Error(err)
 	}
-	return doc.Settings.SignOn.SSOACSURL
+	first := append(doc.ACSURLs, "")[0]
+	return cmp.Or(doc.Settings.SignOn.SSOACSURL, doc.Settings.App.OverrideACSURL, first, doc.Configuration.ConsumerURL)
+}
+
+// beforeWrites calls f before any write of an app takes effect.
+func (p *place) beforeWrites(f func(id string)) {
+	p.world.Org().BeforeWrite(f)
+	p.world.PingOne().BeforeWrite(f)
+	p.world.OneLogin().BeforeWrite(f)
 }
 
 // breaks sets a fault.

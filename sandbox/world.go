@@ -112,6 +112,7 @@ func (w *World) OneLogin() *onelogin.Tenant { return w.planted.OneLogin }
 type apps interface {
 	App(id string) (json []byte, ok bool)
 	EditApp(id string, edit func(map[string]any)) error
+	Metadata(id string) ([]byte, error)
 }
 
 // holder returns the provider that has the app; one without it if none has.
@@ -132,6 +133,9 @@ func (w *World) AppJSON(id string) (json []byte, ok bool) { return w.holder(id).
 func (w *World) EditApp(id string, edit func(map[string]any)) error {
 	return w.holder(id).EditApp(id, edit)
 }
+
+// Metadata returns an app's SAML metadata, which IAM's provider has.
+func (w *World) Metadata(id string) ([]byte, error) { return w.holder(id).Metadata(id) }
 
 // Demo says what the world was filled with.
 func (w *World) Demo() seed.Demo { return w.planted.Demo }

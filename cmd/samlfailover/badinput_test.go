@@ -16,7 +16,7 @@ import (
 // enough, so that nothing but the case at hand holds a move.
 func (l *lived) acceptedWith(t *testing.T, pairs ...string) map[string]string {
 	t.Helper()
-	return l.edited(t, append([]string{"min_ready_share: 0.9", "min_ready_share: 0.1", "mode: auto", "mode: approve", "accept_fewer_vantages: true", "inventory_max_age: 24h"}, pairs...)...)
+	return l.edited(t, append([]string{"min_ready_share: 0.95", "min_ready_share: 0.1", "mode: auto", "mode: approve", "accept_fewer_vantages: true", "inventory_max_age: 24h"}, pairs...)...)
 }
 
 // Bad config: a clear message, the right exit code, and nobody outside was
@@ -42,8 +42,8 @@ func TestBadConfigChangesNothing(t *testing.T) {
 		{"the CA file is not there", []string{"ca_file: ca.pem", "ca_file: none.pem"}, 0o600, []string{"none.pem does not exist", "next: point network.ca_file at a PEM file"}},
 		{"the CA file is a folder", []string{"ca_file: ca.pem", "ca_file: secrets"}, 0o600, []string{"secrets", "directory"}},
 		{"the CA file is not PEM", []string{"ca_file: ca.pem", "ca_file: not.pem"}, 0o600, []string{"not.pem", "PEM"}},
-		{"a secret file that is not there", []string{"file:secrets/okta-token", "file:secrets/none"}, 0o600, []string{"secrets/none"}},
-		{"a token in the config itself", []string{"file:secrets/okta-token", "00abcdefghijklmnop"}, 0o600, []string{"tenants[0].token"}},
+		{"a secret file that is not there", []string{"file:secrets/acme-okta-token", "file:secrets/none"}, 0o600, []string{"secrets/none"}},
+		{"a token in the config itself", []string{"file:secrets/acme-okta-token", "00abcdefghijklmnop"}, 0o600, []string{"tenants[0].token"}},
 		{"others can change the config", nil, 0o666, []string{"edited.yaml", "can be changed by other users (mode 0666)", "run: chmod go-w "}},
 	} {
 		env := w.edited(t, c.edit...)
@@ -92,8 +92,8 @@ func TestBadAppsAreNotWritten(t *testing.T) {
 		code  string
 		words string
 	}{
-		{"its ACS is on a foreign host", func(a map[string]any) { settings(a)["ssoAcsUrl"] = foreign }, "foreign-acs", "evil.example"},
-		{"only its Recipient is on a foreign host", func(a map[string]any) { settings(a)["recipient"] = foreign }, "foreign-acs", "evil.example"},
+		{"its ACS is on a foreign host", func(a map[string]any) { a["settings"].(map[string]any)["app"].(map[string]any)["overrideAcsURL"] = foreign }, "foreign-acs", "evil.example"},
+		{"only its Recipient is on a foreign host", func(a map[string]any) { settings(a)["recipientOverride"] = foreign }, "foreign-acs", "evil.example"},
 		{"it does not sign in with SAML", func(a map[string]any) {
 			a["signOnMode"] = "OPENID_CONNECT"
 			delete(a["settings"].(map[string]any), "signOn")
@@ -114,7 +114,7 @@ func TestBadAppsAreNotWritten(t *testing.T) {
 			if diff := cmp.Diff(before, w.state()); diff != "" || len(w.writes()) > 0 {
 				t.Fatalf("looking changed something: %v %s", w.writes(), diff)
 			}
-			cli(t, w.env, "move", "--to", "us-west-2", "--reason", "a test").wants(t, exitFailed, "1 of 2 apps moved to us-west-2: incomplete", c.code)
+			cli(t, w.env, "move", "--to", "us-west-2", "--reason", "a test").wants(t, exitFailed, "5 of 6 apps moved to us-west-2: incomplete", c.code)
 			after := w.state()
 			if before["app "+bad.Label] != after["app "+bad.Label] {
 				t.Errorf("%s: the app was written:\n%s", c.why, cmp.Diff(before["app "+bad.Label], after["app "+bad.Label]))

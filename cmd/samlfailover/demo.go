@@ -8,7 +8,6 @@ import (
 	"golang.org/x/term"
 
 	"github.com/samlfailover/samlfailover/demo"
-	"github.com/samlfailover/samlfailover/signin"
 )
 
 func newDemo(p *program) *cobra.Command {
@@ -26,7 +25,10 @@ With --output json there is one object per line, the last one the summary.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			level := slog.LevelError + 4 // the story tells what happens; the log only with --verbose
-			o.Partition = signin.Partition(partition)
+			var err error
+			if o.Partition, err = sandboxPartition(partition); err != nil {
+				return err
+			}
 			o.Out, o.JSON, o.Version, o.Log, o.Width = p.Out, p.json(), buildVersion().Version, p.logger(level), p.width()
 			sum, err := demo.Run(cmd.Context(), o)
 			if err != nil {

@@ -144,7 +144,7 @@ func (l *lived) edited(t *testing.T, pairs ...string) map[string]string {
 func (l *lived) state() map[string]string {
 	out := map[string]string{}
 	for _, a := range l.Demo().Apps {
-		doc, _ := l.Org().App(a.ID)
+		doc, _ := l.AppJSON(a.ID)
 		out["app "+a.Label] = string(doc)
 	}
 	for _, a := range l.Cloud().Accounts() {

@@ -30,9 +30,16 @@ func TestOutsideTextIsEscaped(t *testing.T) {
 	const nasty = "Prod\x1b[31m\x1b]0;owned\x07\u202egnp.exe\u2066\u009b1m\x7f\r\nDecision: move by rule nothing"
 	w := newWorld(t)
 	for _, a := range w.Demo().Apps {
-		if err := w.Org().EditApp(a.ID, func(app map[string]any) {
-			app["label"] = nasty
-			settings(app)["defaultRelayState"] = "https://evil.example/" + nasty
+		if err := w.EditApp(a.ID, func(app map[string]any) {
+			const page = "https://evil.example/" + nasty
+			switch { // Okta, PingOne, OneLogin
+			case app["settings"] != nil:
+				app["label"], settings(app)["defaultRelayState"] = nasty, page
+			case app["acsUrls"] != nil:
+				app["name"], app["defaultTargetUrl"] = nasty, page
+			default:
+				app["name"], app["configuration"].(map[string]any)["relaystate"] = nasty, page
+			}
 		}); err != nil {
 			t.Fatal(err)
 		}
@@ -65,8 +72,13 @@ func TestOutsideTextIsEscaped(t *testing.T) {
 			Apps []struct{ Label string }
 		}
 	}
-	if err := json.Unmarshal([]byte(cli(t, w.env, "status", "--output", "json").out), &st); err != nil || st.Federations[0].Apps[0].Label != nasty {
-		t.Errorf("JSON must keep the value: %v, %q", err, st)
+	if err := json.Unmarshal([]byte(cli(t, w.env, "status", "--output", "json").out), &st); err != nil || len(st.Federations[0].Apps) != 6 {
+		t.Fatalf("%v, %q", err, st)
+	}
+	for _, a := range st.Federations[0].Apps {
+		if a.Label != nasty {
+			t.Errorf("JSON must keep the value: %q", a.Label)
+		}
 	}
 }
 
@@ -110,8 +122,11 @@ func TestNoOutputHoldsASecret(t *testing.T) {
 	w := newWorld(t)
 	d := w.Demo()
 	secrets := map[string]string{
-		"the Okta token": d.APIToken, "the controller's AWS secret key": d.Controller.SecretKey, "the operator's AWS secret key": d.Operator.SecretKey,
+		"the controller's AWS secret key": d.Controller.SecretKey, "the operator's AWS secret key": d.Operator.SecretKey,
 		"the sandbox's token": w.Token(), "a person's password": d.Users[0].Password,
+	}
+	for _, tn := range d.Tenants {
+		secrets["the secret of "+tn.Name] = tn.Secret
 	}
 	w.env = w.acceptedWith(t)
 	log := w.serve(t, "--verbose")
@@ -134,7 +149,7 @@ func TestNoOutputHoldsASecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused["SAMLFAILOVER_CONFIG"] = filepath.Join(w.dir, "refused.yaml")
-	config = []byte(strings.ReplaceAll(strings.ReplaceAll(string(config), "secrets/okta-token", "secrets/wrong"), "dir: data", "dir: other"))
+	config = []byte(strings.ReplaceAll(strings.ReplaceAll(string(config), "secrets/acme-okta-token", "secrets/wrong"), "dir: data", "dir: other"))
 	if err := os.WriteFile(refused["SAMLFAILOVER_CONFIG"], config, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,7 +37,11 @@ trust policies, and never connects to anything outside. It writes into DIR:
 and prints "ready". It runs until interrupted.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runSandbox(cmd.Context(), p, dir, sandbox.Options{Listen: listen, Seed: seed.Options{Partition: signin.Partition(partition)}})
+			in, err := sandboxPartition(partition)
+			if err != nil {
+				return err
+			}
+			return runSandbox(cmd.Context(), p, dir, sandbox.Options{Listen: listen, Seed: seed.Options{Partition: in}})
 		},
 	}
 	c.Flags().StringVar(&dir, "dir", "", "`DIR` for the files (default: a new folder below the temporary one)")
@@ -44,6 +49,14 @@ and prints "ready". It runs until interrupted.`,
 	c.Flags().StringVar(&partition, "partition", "aws", "the `PARTITION` that people sign in to: aws or aws-us-gov")
 	c.AddCommand(newSandboxFault(p), newSandboxHeal(p), newSandboxLogin(p), newSandboxRequests(p))
 	return c
+}
+
+// sandboxPartition checks the partition of a simulated world.
+func sandboxPartition(name string) (signin.Partition, error) {
+	if in := signin.Partition(name); slices.Contains(seed.Partitions(), in) {
+		return in, nil
+	}
+	return "", usagef("--partition %q: there is a simulated world in aws and in aws-us-gov only", name)
 }
 
 func runSandbox(ctx context.Context, p *program, dir string, o sandbox.Options) error {

@@ -171,7 +171,7 @@ func (b *browser) enter(user string) {
 	if !known {
 		b.t.Fatalf("the world has no %s", user)
 	}
-	b.open("https://"+b.p.Demo().OktaHost+"/", "#signin")
+	b.open("https://"+seed.OktaHost+"/", "#signin")
 	b.fill("[name=username]", u.Login)
 	b.fill("[name=password]", u.Password)
 	b.click("#signin button")
@@ -179,7 +179,7 @@ func (b *browser) enter(user string) {
 }
 
 // home goes back to the dashboard.
-func (b *browser) home() { b.open("https://"+b.p.Demo().OktaHost+"/", ".tiles") }
+func (b *browser) home() { b.open("https://"+seed.OktaHost+"/", ".tiles") }
 
 func tileOf(app seed.App) string { return fmt.Sprintf("[data-app-label=%q]", app.Label) }
 
@@ -249,7 +249,7 @@ func TestChromiumIsRefused(t *testing.T) {
 	p := running(t)
 	b := p.chromium(t)
 	prod := p.Demo().Apps[0]
-	b.open("https://"+p.Demo().OktaHost+"/", "#signin")
+	b.open("https://"+seed.OktaHost+"/", "#signin")
 	b.fill("[name=username]", "ada@acme.example")
 	b.fill("[name=password]", "guessed")
 	b.click("#signin button")
@@ -280,7 +280,7 @@ func TestChromiumWantsTheWorldsCA(t *testing.T) {
 	b := p.chromium(t, chromedp.Flag("ignore-certificate-errors-spki-list", other))
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
-	err := chromedp.Do(ctx, chromedp.Navigate("https://"+p.Demo().OktaHost+"/"))
+	err := chromedp.Do(ctx, chromedp.Navigate("https://"+seed.OktaHost+"/"))
 	if err == nil || errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "ERR_CERT_AUTHORITY_INVALID") {
 		t.Errorf("an unknown CA: %v, and Chromium shows %s", err, b.read(visible))
 	}

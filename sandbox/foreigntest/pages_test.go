@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/samlfailover/samlfailover/sandbox/seed"
 )
 
 // Look at the pictures after every change of a page's markup or style:
@@ -67,7 +69,7 @@ func tour(b *browser, at func(page string)) {
 	p, t := b.p, b.t
 	t.Helper()
 	prod, shared := p.Demo().Apps[0], p.Demo().Apps[1]
-	portal := "https://" + p.Demo().OktaHost
+	portal := "https://" + seed.OktaHost
 	b.open(portal+"/", "#signin")
 	at("1-sign-in")
 	b.fill("[name=username]", "ada@acme.example")
@@ -91,7 +93,7 @@ func tour(b *browser, at func(page string)) {
 	at("7-signed-out")
 
 	b.home()
-	p.pointApp(t, shared, otherRecipient, "ssoAcsUrl")
+	p.pointApp(t, shared, otherRecipient, "recipient")
 	b.click(tileOf(shared))
 	b.click("#saml button")
 	b.see(exists(problem), "yes")

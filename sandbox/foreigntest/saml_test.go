@@ -63,31 +63,36 @@ func forged(t *testing.T, p place, app seed.App, user string) []byte {
 // metadata is the part of an IdP's SAML metadata that verifiers need.
 type metadata struct {
 	text        string
+	messages    bool   // the app signs the response as well as the assertion
 	EntityID    string `xml:"entityID,attr"`
 	Certificate string `xml:"IDPSSODescriptor>KeyDescriptor>KeyInfo>X509Data>X509Certificate"`
 }
 
 func metadataOf(t *testing.T, p place, app seed.App) metadata {
 	t.Helper()
-	text, err := p.Org().Metadata(app.ID)
+	text, err := p.Metadata(app.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := metadata{text: string(text)}
+	// PingOne and OneLogin sign the assertion alone, which is what AWS asks for.
+	m := metadata{text: string(text), messages: app.Tenant == seed.Okta}
 	if err := xml.Unmarshal(text, &m); err != nil || m.EntityID == "" || m.Certificate == "" {
 		t.Fatalf("%v in %s", err, text)
 	}
 	return m
 }
 
-// pointApp changes where an app sends its responses: some of ssoAcsUrl,
-// recipient and destination.
+// pointApp changes where an app of Okta sends its responses: some of ssoAcsUrl,
+// recipient and destination, which have other names in a catalogue app.
 func (p place) pointApp(t *testing.T, app seed.App, acs string, fields ...string) {
 	t.Helper()
 	err := p.Org().EditApp(app.ID, func(doc map[string]any) {
 		settings, _ := doc["settings"].(map[string]any)
 		signOn, _ := settings["signOn"].(map[string]any)
 		for _, f := range fields {
+			if _, catalogue := signOn[f+"Override"]; catalogue {
+				f += "Override"
+			}
 			signOn[f] = acs
 		}
 	})
@@ -121,7 +126,7 @@ func onelogin(t *testing.T) []string {
 // judge has a response judged at acs.
 func (p place) judge(t *testing.T, m metadata, acs string, response []byte) judgement {
 	t.Helper()
-	ask, err := json.Marshal(map[string]any{"response": response, "acs": acs, "audience": audience, "metadata": m.text})
+	ask, err := json.Marshal(map[string]any{"response": response, "acs": acs, "audience": audience, "metadata": m.text, "messages": m.messages})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,6 +26,9 @@ type place struct {
 	collector  string
 }
 
+// Partitions are those in which there is a demo world.
+func Partitions() []signin.Partition { return []signin.Partition{signin.AWS, signin.GovCloud} }
+
 // placeOf returns the place of a partition; "" is aws.
 func placeOf(p signin.Partition) (place, error) {
 	switch p {
@@ -39,7 +42,7 @@ func placeOf(p signin.Partition) (place, error) {
 			validator: `^https:\/\/([a-z0-9-]+\.)?signin\.amazonaws-us-gov\.com\/saml$`, environment: "aws.us-gov",
 			collectors: 22, collector: "logging/log-archive-collector"}, nil
 	}
-	return place{}, fmt.Errorf("there is no demo world in partition %q, only in %s and %s", p, signin.AWS, signin.GovCloud)
+	return place{}, fmt.Errorf("there is no demo world in partition %q, only in %v", p, Partitions())
 }
 
 func regions(codes ...string) []signin.Region {

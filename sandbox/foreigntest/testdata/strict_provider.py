@@ -15,7 +15,7 @@ settings = OneLogin_Saml2_IdPMetadataParser.merge_settings(
         "strict": True,
         "sp": {"entityId": ask["audience"], "assertionConsumerService": {"url": ask["acs"]}},
         "security": {
-            "wantMessagesSigned": True,
+            "wantMessagesSigned": ask["messages"],
             "wantAssertionsSigned": True,
             "wantNameId": True,
             "wantAttributeStatement": True,

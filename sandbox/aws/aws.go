@@ -8,6 +8,7 @@ import (
 	awssignin "github.com/samlfailover/samlfailover/sandbox/aws/signin"
 	"github.com/samlfailover/samlfailover/sandbox/aws/sts"
 	"github.com/samlfailover/samlfailover/sandbox/aws/world"
+	"github.com/samlfailover/samlfailover/sandbox/mishap"
 	"github.com/samlfailover/samlfailover/sandbox/proxy"
 	"github.com/samlfailover/samlfailover/signin"
 )
@@ -96,7 +97,11 @@ func (c *Cloud) global() []proxy.Site {
 		case "iam":
 			h = &iam.Handler{Cloud: c.Cloud, Partition: e.Partition, Region: r}
 		}
-		out = append(out, proxy.Site{Host: s.host, Service: s.service, Region: r, Handler: h})
+		site := proxy.Site{Host: s.host, Service: s.service, Region: r, Handler: h}
+		if s.service == "iam" {
+			site.ReadOnly = mishap.InReadOnlyMode(h)
+		}
+		out = append(out, site)
 	}
 	return out
 }

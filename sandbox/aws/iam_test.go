@@ -306,3 +306,25 @@ func TestThrottling(t *testing.T) {
 		}
 	})
 }
+
+// In read-only mode IAM still answers questions and changes nothing.
+func TestReadOnlyIAM(t *testing.T) {
+	t.Parallel()
+	w, c := adminWorld(t)
+	for host, s := range w.hosts {
+		if (s.ReadOnly != nil) != (s.Service == "iam") {
+			t.Errorf("%s has a read-only mode: %v", host, s.ReadOnly != nil)
+		}
+		if s.ReadOnly != nil {
+			s.Handler = s.ReadOnly
+			w.hosts[host] = s
+		}
+	}
+	if _, err := c.GetRole(t.Context(), &iam.GetRoleInput{RoleName: sdk.String("Other")}); err != nil {
+		t.Error(err)
+	}
+	_, err := c.UpdateAssumeRolePolicy(t.Context(), &iam.UpdateAssumeRolePolicyInput{RoleName: sdk.String("Other"), PolicyDocument: sdk.String(audOnly(west))})
+	if _, r, _ := w.RoleByARN("arn:aws:iam::" + account + ":role/Other"); code(err) != "ServiceUnavailable" || r.Trust != audOnly(east) {
+		t.Errorf("%v, and the policy is %s", err, r.Trust)
+	}
+}

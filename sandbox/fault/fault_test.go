@@ -14,8 +14,8 @@ func subjects() []Subject {
 	return []Subject{
 		{Host: "signin.aws.amazon.com", Service: "signin", Region: "us-east-1"},
 		{Host: "us-west-2.signin.aws.amazon.com", Service: "signin", Region: "us-west-2"},
-		{Host: "iam.amazonaws.com", Service: "iam", Region: "us-east-1"},
-		{Host: "acme.okta.com", Service: "okta", Tenant: "acme-okta"},
+		{Host: "iam.amazonaws.com", Service: "iam", Region: "us-east-1", ReadOnly: true},
+		{Host: "acme.okta.com", Service: "okta", Tenant: "acme-okta", ReadOnly: true},
 	}
 }
 
@@ -63,6 +63,49 @@ func TestTargets(t *testing.T) {
 	}
 }
 
+// Tenants that share hosts: a fault on one of them hits its requests and nobody
+// else's, and what could hit whole hosts only is refused.
+func TestParts(t *testing.T) {
+	t.Parallel()
+	shared := []Subject{{Host: "api.example", Service: "vendor", Tenant: "org", Parts: []string{"one", "two"}}, {Host: "other.example", Service: "vendor"}}
+	for kind, want := range map[string]Kind{"5xx": ServerError, "latency=1s": Latency, "down": Down, "blackhole": Blackhole, "flap=5s": Refuse} {
+		table := NewTable(shared, 1)
+		r := set(t, table, at(0), Fault{Target: "One"}, kind)
+		for name, row := range map[string]struct {
+			q   Question
+			hit bool
+		}{
+			"its own request":            {Question{Subject: shared[0], Stage: Request, After: r.ID, Part: "one"}, true},
+			"the other tenant's request": {Question{Subject: shared[0], Stage: Request, Part: "two"}, false},
+			"nobody's request":           {Question{Subject: shared[0], Stage: Request}, false},
+			"a connection":               {Question{Subject: shared[0], Stage: Connect}, false},
+		} {
+			if got := table.Match(row.q, at(1)).Has(want); got != row.hit {
+				t.Errorf("%s: %s is hit: %v, want %v", kind, name, got, row.hit)
+			}
+		}
+		if healed, err := table.Heal("one", at(2)); err != nil || len(healed) != 1 {
+			t.Errorf("heal: %v, %v", healed, err)
+		}
+	}
+	for _, kind := range []Kind{TLSExpired, TLSWrongName, DNS, Stall} {
+		if _, err := NewTable(shared, 1).Set(Fault{Target: "one", Effect: Effect{Kind: kind}}, at(0)); err == nil || !strings.Contains(err.Error(), "break org") {
+			t.Errorf("%s on a part: %v", kind, err)
+		}
+	}
+}
+
+// A mode that a service does not have cannot be set.
+func TestReadOnlyNeedsTheMode(t *testing.T) {
+	t.Parallel()
+	for target, ok := range map[string]bool{"iam": true, "us-east-1": true, "okta": true, "acme-okta": true, "signin": false, "us-west-2": false} {
+		_, err := NewTable(subjects(), 1).Set(Fault{Target: target, Effect: Effect{Kind: ReadOnly}}, at(0))
+		if (err == nil) != ok || !ok && !strings.Contains(err.Error(), "onelogin") {
+			t.Errorf("%s: %v, want accepted = %v", target, err, ok)
+		}
+	}
+}
+
 func TestRulesEndReplaceAndHeal(t *testing.T) {
 	t.Parallel()
 	table := NewTable(subjects(), 1)
@@ -101,16 +144,16 @@ func TestStages(t *testing.T) {
 		q    Question
 		want bool
 	}{
-		"a new connection":                        {Question{s, Connect, 0}, true},
-		"a request on an older connection":        {Question{s, Request, before}, true},
-		"a request on a connection that survived": {Question{s, Request, r.ID}, false},
+		"a new connection":                        {Question{Subject: s, Stage: Connect, After: 0}, true},
+		"a request on an older connection":        {Question{Subject: s, Stage: Request, After: before}, true},
+		"a request on a connection that survived": {Question{Subject: s, Stage: Request, After: r.ID}, false},
 	} {
 		if got := table.Match(row.q, at(1)).Has(Down); got != row.want {
 			t.Errorf("%s: hit %v, want %v", name, got, row.want)
 		}
 	}
 	set(t, table, at(0), Fault{Target: "signin"}, "tls-expired")
-	if table.Match(Question{s, Request, before}, at(1)).Has(TLSExpired) {
+	if table.Match(Question{Subject: s, Stage: Request, After: before}, at(1)).Has(TLSExpired) {
 		t.Error("a certificate that expires breaks connections that stand")
 	}
 }
@@ -120,7 +163,7 @@ func TestFlap(t *testing.T) {
 	table := NewTable(subjects(), 1)
 	r := set(t, table, at(100), Fault{Target: "iam"}, "flap=5s")
 	for second, broken := range map[int]bool{100: true, 104: true, 105: false, 109: false, 110: true} {
-		for _, q := range []Question{{subjects()[2], Connect, 0}, {subjects()[2], Request, r.ID}} {
+		for _, q := range []Question{{Subject: subjects()[2], Stage: Connect}, {Subject: subjects()[2], Stage: Request, After: r.ID}} {
 			if got := table.Match(q, at(second)).Has(Refuse); got != broken {
 				t.Errorf("second %d, stage %d: broken %v, want %v", second, q.Stage, got, broken)
 			}
@@ -135,7 +178,7 @@ func TestPercentIsRepeatableAndRight(t *testing.T) {
 		set(t, table, at(0), Fault{Target: "iam", Percent: 40}, "5xx")
 		var b strings.Builder
 		for range 1000 {
-			if table.Match(Question{subjects()[2], Request, 0}, at(1)).Has(ServerError) {
+			if table.Match(Question{Subject: subjects()[2], Stage: Request, After: 0}, at(1)).Has(ServerError) {
 				b.WriteByte('x')
 			} else {
 				b.WriteByte('.')
@@ -165,12 +208,12 @@ func TestMatchIsPure(t *testing.T) {
 	t.Parallel()
 	rules := []Rule{{ID: 1, Target: "iam", Effect: Effect{Kind: ServerError}, Percent: 40}}
 	for draw, want := range map[float64]bool{0: true, 0.39: true, 0.4: false, 0.99: false} {
-		if got := Match(rules, Question{subjects()[2], Request, 0}, at(1), func() float64 { return draw }).Has(ServerError); got != want {
+		if got := Match(rules, Question{Subject: subjects()[2], Stage: Request, After: 0}, at(1), func() float64 { return draw }).Has(ServerError); got != want {
 			t.Errorf("draw %v: hit %v, want %v", draw, got, want)
 		}
 	}
 	rules[0].Percent = 100
-	Match(rules, Question{subjects()[2], Request, 0}, at(1), func() float64 { t.Error("100 % draws"); return 0 })
+	Match(rules, Question{Subject: subjects()[2], Stage: Request, After: 0}, at(1), func() float64 { t.Error("100 % draws"); return 0 })
 }
 
 func TestNothingOutlivesHealAll(t *testing.T) {
@@ -195,7 +238,7 @@ func TestNothingOutlivesHealAll(t *testing.T) {
 		}
 		for _, s := range subjects() {
 			for _, stage := range []Stage{Connect, Request} {
-				if got := table.Match(Question{s, stage, 0}, at(n)); len(got) != 0 {
+				if got := table.Match(Question{Subject: s, Stage: stage}, at(n)); len(got) != 0 {
 					rt.Fatalf("%v is left on %s", got, s.Host)
 				}
 			}
@@ -211,7 +254,7 @@ func TestConcurrentUse(t *testing.T) {
 		wg.Go(func() {
 			for range 200 {
 				set(t, table, at(0), Fault{Target: "iam", Percent: 50}, "5xx")
-				table.Match(Question{subjects()[2], Request, 0}, at(1))
+				table.Match(Question{Subject: subjects()[2], Stage: Request, After: 0}, at(1))
 				table.Rules(at(1))
 				if i == 0 {
 					_, _ = table.Heal("iam", at(1))

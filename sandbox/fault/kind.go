@@ -29,6 +29,7 @@ const (
 	Throttle     Kind = "throttle"
 	AnswerLost   Kind = "answer-lost"
 	Flap         Kind = "flap"
+	ReadOnly     Kind = "read-only"
 )
 
 // Stage is the moment at which a kind acts.
@@ -42,13 +43,15 @@ const (
 
 // kind describes a Kind. A kind with needs set takes "=DURATION"; fallback is
 // the duration when none is given (0 with needs: it must be given). cuts: a
-// connection that was open before the fault began is hit as well.
+// connection that was open before the fault began is hit as well. mode: it is a
+// mode of the service, which not every one has.
 type kind struct {
 	Kind     Kind
 	stage    Stage
 	needs    bool
 	fallback time.Duration
 	cuts     bool
+	mode     bool
 	text     string
 }
 
@@ -74,6 +77,7 @@ func kinds() []kind {
 		{Kind: Throttle, stage: Request, text: "too many requests, in the words of the service"},
 		{Kind: AnswerLost, stage: Request, text: "the request is carried out, the answer never arrives"},
 		{Kind: Flap, stage: Connect, needs: true, cuts: true, text: "refuses and works in turn, as in flap=5s"},
+		{Kind: ReadOnly, stage: Request, mode: true, text: "reads work, writes are refused in the words of the service"},
 	}
 }
 

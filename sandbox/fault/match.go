@@ -7,9 +7,13 @@ import (
 )
 
 // Subject is what a fault can hit: one simulated host with the names that a
-// target may use for it. Empty fields match no target.
+// target may use for it. Empty fields match no target. Parts are tenants that
+// share the host: a fault on one of them hits its requests only. ReadOnly: the
+// service has a read-only mode.
 type Subject struct {
 	Host, Service, Region, Tenant string
+	Parts                         []string
+	ReadOnly                      bool
 }
 
 // named reports whether target is one of the subject's names.
@@ -48,13 +52,15 @@ func (r Rule) String() string {
 	return s
 }
 
-// Question asks what is broken for Subject at Stage. After matters at stage
+// Question asks what is broken for Subject at Stage, at stage Request for the
+// part of it that the request concerns ("" = none). After matters at stage
 // Request: the newest rule's ID when the request's connection was opened. A
 // rule that came later and cuts open connections counts as well.
 type Question struct {
 	Subject Subject
 	Stage   Stage
 	After   uint64
+	Part    string
 }
 
 // Match returns the effects of the rules that answer q at now, oldest rule
@@ -63,7 +69,7 @@ type Question struct {
 func Match(rules []Rule, q Question, now time.Time, draw func() float64) Effects {
 	var out Effects
 	for _, r := range rules {
-		if r.expired(now) || !q.Subject.named(r.Target) || !r.acts(q) {
+		if r.expired(now) || !q.Subject.named(r.Target) && !q.about(r) || !r.acts(q) {
 			continue
 		}
 		if r.Percent < 100 && draw()*100 >= float64(r.Percent) {
@@ -81,6 +87,9 @@ func Match(rules []Rule, q Question, now time.Time, draw func() float64) Effects
 	return out
 }
 
+// about reports whether the rule is on the part that q asks about.
+func (q Question) about(r Rule) bool { return q.Part != "" && q.Part == r.Target }
+
 // expired reports whether the rule's time is over.
 func (r Rule) expired(now time.Time) bool { return !r.Until.IsZero() && !now.Before(r.Until) }
 
@@ -93,8 +102,9 @@ func (r Rule) acts(q Question) bool {
 	if row.stage == q.Stage {
 		return true
 	}
-	// A flapping place breaks connections that were opened while it worked.
-	return q.Stage == Request && row.cuts && (r.ID > q.After || r.Effect.Kind == Flap)
+	// A flapping place breaks connections that were opened while it worked. A
+	// part has no connections of its own: its requests are cut.
+	return q.Stage == Request && row.cuts && (r.ID > q.After || r.Effect.Kind == Flap || q.about(r))
 }
 
 // broken reports whether a flapping rule is in a broken period; the first is.

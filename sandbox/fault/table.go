@@ -47,6 +47,9 @@ func (t *Table) Set(f Fault, now time.Time) (Rule, error) {
 	if _, err := ParseEffect(f.Effect.String()); err != nil {
 		return Rule{}, fmt.Errorf("fault on %s: %w", target, err)
 	}
+	if err := t.possible(target, f.Effect.Kind); err != nil {
+		return Rule{}, err
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	r := Rule{ID: t.last.Add(1), Target: target, Effect: f.Effect, Percent: f.Percent, Since: now}
@@ -60,6 +63,27 @@ func (t *Table) Set(f Fault, now time.Time) (Rule, error) {
 		return old.expired(now) || old.Target == r.Target && old.Effect.Kind == r.Effect.Kind
 	}, r)
 	return r, nil
+}
+
+// possible refuses a kind that could never act on target.
+func (t *Table) possible(target string, k Kind) error {
+	row, _ := describe(k)
+	part, whole, mode := "", false, false
+	for _, s := range t.subjects {
+		shared := slices.Contains(s.Parts, target)
+		if shared {
+			part = s.Tenant
+		}
+		whole = whole || s.named(target)
+		mode = mode || s.ReadOnly && (shared || s.named(target))
+	}
+	switch {
+	case row.mode && !mode:
+		return fmt.Errorf("fault on %s: %s is a mode of iam, okta, pingone and onelogin, and %s is none of them", target, k, target)
+	case part != "" && !whole && row.stage == Connect && !row.cuts:
+		return fmt.Errorf("fault on %s: %s breaks whole hosts, and %s shares its hosts with others; break %s, or choose a fault of requests such as 5xx", target, k, target, part)
+	}
+	return nil
 }
 
 // Heal removes every rule whose target is this one ("" or "all": every rule)
@@ -126,7 +150,7 @@ func (t *Table) draw() float64 {
 func (t *Table) target(text string) (string, error) {
 	want := strings.ToLower(strings.TrimSpace(text))
 	for _, s := range t.subjects {
-		for _, name := range []string{s.Host, s.Service, s.Region, s.Tenant} {
+		for _, name := range append([]string{s.Host, s.Service, s.Region, s.Tenant}, s.Parts...) {
 			if name != "" && strings.ToLower(name) == want {
 				return name, nil
 			}
@@ -137,21 +161,19 @@ func (t *Table) target(text string) (string, error) {
 
 // Targets says in one sentence what a target may be.
 func (t *Table) Targets() string {
-	services := t.names(func(s Subject) string { return s.Service })
-	tenants := t.names(func(s Subject) string { return s.Tenant })
-	regions := t.names(func(s Subject) string { return s.Region })
+	services := t.names(func(s Subject) []string { return []string{s.Service} })
+	tenants := t.names(func(s Subject) []string { return append([]string{s.Tenant}, s.Parts...) })
+	regions := t.names(func(s Subject) []string { return []string{s.Region} })
 	return fmt.Sprintf("a service (%s), a tenant (%s), one of %d Regions (us-east-1, us-west-2, ...) or one of %d hosts (signin.aws.amazon.com, ...)",
 		strings.Join(services, ", "), strings.Join(tenants, ", "), len(regions), len(t.subjects))
 }
 
 // names returns the distinct, non-empty values of one column, sorted.
-func (t *Table) names(column func(Subject) string) []string {
+func (t *Table) names(column func(Subject) []string) []string {
 	var out []string
 	for _, s := range t.subjects {
-		if v := column(s); v != "" {
-			out = append(out, v)
-		}
+		out = append(out, column(s)...)
 	}
 	slices.Sort(out)
-	return slices.Compact(out)
+	return slices.DeleteFunc(slices.Compact(out), func(v string) bool { return v == "" })
 }

@@ -7,7 +7,11 @@
 // It must never import product code.
 package mishap
 
-import "sync"
+import (
+	"context"
+	"net/http"
+	"sync"
+)
 
 // Effect is what happens to one write.
 type Effect struct {
@@ -117,3 +121,19 @@ func (s *Script) Arrived(id string) {
 		call(id)
 	}
 }
+
+type readOnlyKey struct{}
+
+// InReadOnlyMode serves h with the request marked, so that a fault on the
+// network can put a service into read-only mode for some requests.
+func InReadOnlyMode(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), readOnlyKey{}, true)))
+	})
+}
+
+// IsReadOnly reports whether a request came through InReadOnlyMode.
+func IsReadOnly(ctx context.Context) bool { return ctx.Value(readOnlyKey{}) != nil }
+
+// ThrottledFor is how long a fault that throttles asks clients to stay away.
+const ThrottledFor = 5 // seconds

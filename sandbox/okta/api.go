@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/samlfailover/samlfailover/sandbox/jsontree"
+	"github.com/samlfailover/samlfailover/sandbox/mishap"
 )
 
 // routes is everything that the org's host serves.
@@ -50,7 +51,7 @@ func (o *Org) guard(next http.Handler) http.Handler {
 			may.wrong.deny(w)
 		case isWrite && !may.write || !isWrite && !may.read || !may.touches(r.URL.Path):
 			forbidden().write(w)
-		case isWrite && o.faults.isReadOnly():
+		case isWrite && (o.faults.isReadOnly() || mishap.IsReadOnly(r.Context())):
 			readOnlyMode().write(w)
 		default:
 			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), accessKey{}, may)))

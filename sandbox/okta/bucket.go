@@ -1,10 +1,14 @@
 package okta
 
 import (
+	"crypto/rand"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/samlfailover/samlfailover/sandbox/mishap"
 )
 
 // bucket is a rate limit as Okta counts it: so many calls per window, and a new
@@ -36,6 +40,18 @@ func (b *bucket) take(h http.Header) bool {
 	h.Set("X-Rate-Limit-Remaining", strconv.Itoa(b.left))
 	h.Set("X-Rate-Limit-Reset", strconv.FormatInt(b.ends.Unix(), 10))
 	return ok
+}
+
+// throttle refuses a request as if the limit were used up.
+func (o *Org) throttle(w http.ResponseWriter, _ *http.Request) {
+	o.rate.mu.Lock()
+	limit := o.rate.limit
+	o.rate.mu.Unlock()
+	w.Header().Set("X-Okta-Request-Id", strings.ToLower(rand.Text()))
+	w.Header().Set("X-Rate-Limit-Limit", strconv.Itoa(limit))
+	w.Header().Set("X-Rate-Limit-Remaining", "0")
+	w.Header().Set("X-Rate-Limit-Reset", strconv.FormatInt(time.Now().Add(mishap.ThrottledFor*time.Second).Unix(), 10))
+	rateExceeded().write(w)
 }
 
 // setLimit changes the limit; the current window starts again.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/samlfailover/samlfailover/sandbox/jsontree"
+	"github.com/samlfailover/samlfailover/sandbox/mishap"
 	"github.com/samlfailover/samlfailover/sandbox/portal"
 	"github.com/samlfailover/samlfailover/sandbox/proxy"
 )
@@ -112,7 +113,8 @@ func New(o Options) (*Org, error) {
 
 // Sites returns the org's host, which serves the admin API and the portal.
 func (o *Org) Sites() []proxy.Site {
-	return []proxy.Site{{Host: o.o.Host, Service: "okta", Tenant: o.o.Tenant, Handler: o.handler}}
+	return []proxy.Site{{Host: o.o.Host, Service: "okta", Tenant: o.o.Tenant, Handler: o.handler,
+		Throttled: http.HandlerFunc(o.throttle), ReadOnly: mishap.InReadOnlyMode(o.handler)}}
 }
 
 // SetRate changes the calls per minute that the admin API allows.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/samlfailover/samlfailover/sandbox/jsontree"
+	"github.com/samlfailover/samlfailover/sandbox/mishap"
 )
 
 // routes is everything that the account's host serves.
@@ -109,7 +110,7 @@ func (t *Tenant) putApp(w http.ResponseWriter, r *http.Request, id string) {
 	sent, refused := readObject(w, r)
 	if refused == nil {
 		t.script.Arrived(id)
-		if t.script.ReadOnly() {
+		if t.script.ReadOnly() || mishap.IsReadOnly(r.Context()) {
 			refused = readOnlyMode()
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/samlfailover/samlfailover/sandbox/mishap"
 )
 
 // limit allows so many calls per hour; a new hour begins with the first call
@@ -48,6 +50,19 @@ func (s standing) write(h http.Header) {
 	h.Set("X-RateLimit-Limit", strconv.Itoa(s.max))
 	h.Set("X-RateLimit-Remaining", strconv.Itoa(s.left))
 	h.Set("X-RateLimit-Reset", strconv.Itoa(s.reset))
+}
+
+// throttle refuses a request as if the limit were used up.
+func (t *Tenant) throttle(w http.ResponseWriter, _ *http.Request) {
+	s, _ := t.rate.take(0)
+	s.left, s.reset = 0, mishap.ThrottledFor
+	if !t.o.Readings.NoRateHeaders {
+		s.write(w.Header())
+	}
+	if t.o.Readings.RetryAfter {
+		w.Header().Set("Retry-After", strconv.Itoa(s.reset))
+	}
+	t.fail(w, rateExceeded())
 }
 
 // serveRateLimit is GET /auth/rate_limit. It counts no call.

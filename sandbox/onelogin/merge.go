@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/samlfailover/samlfailover/sandbox/jsontree"
+	"github.com/samlfailover/samlfailover/sandbox/mishap"
 )
 
 // What a PUT may and may not carry at its top level.
@@ -229,7 +230,7 @@ func (t *Tenant) serveParameter(w http.ResponseWriter, r *http.Request) {
 		t.fail(w, wrongMethod())
 		return
 	}
-	if t.script.ReadOnly() {
+	if t.script.ReadOnly() || mishap.IsReadOnly(r.Context()) {
 		t.fail(w, readOnlyMode())
 		return
 	}

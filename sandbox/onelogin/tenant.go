@@ -118,7 +118,8 @@ func New(o Options) (*Tenant, error) {
 
 // Sites returns the account's host, which serves token endpoint, API and portal.
 func (t *Tenant) Sites() []proxy.Site {
-	return []proxy.Site{{Host: t.host, Service: "onelogin", Tenant: t.o.Tenant, Handler: t.handler}}
+	return []proxy.Site{{Host: t.host, Service: "onelogin", Tenant: t.o.Tenant, Handler: t.handler,
+		Throttled: http.HandlerFunc(t.throttle), ReadOnly: mishap.InReadOnlyMode(t.handler)}}
 }
 
 // Portal is the address of the account's portal.

@@ -12,6 +12,7 @@ import (
 	"unicode"
 
 	"github.com/samlfailover/samlfailover/sandbox/jsontree"
+	"github.com/samlfailover/samlfailover/sandbox/mishap"
 )
 
 // apiRoutes is everything that the host of the admin API serves.
@@ -89,7 +90,7 @@ func (t *Tenant) guard(next served) http.Handler {
 			t.fail(w, rateExceeded())
 		case !may.reads(env, id), isWrite && !may.writes(env, id):
 			t.fail(w, forbidden())
-		case isWrite && t.script.ReadOnly():
+		case isWrite && (t.script.ReadOnly() || mishap.IsReadOnly(r.Context())):
 			t.fail(w, readOnlyMode())
 		default:
 			next(w, r, may)

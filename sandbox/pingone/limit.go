@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/samlfailover/samlfailover/sandbox/mishap"
 )
 
 // limit allows so many calls per minute; a new minute begins with the first
@@ -34,6 +36,12 @@ func (l *limit) take(h http.Header) bool {
 	seconds := (l.ends.Sub(now) + time.Second - 1) / time.Second
 	h.Set("Retry-After", strconv.Itoa(int(seconds)))
 	return false
+}
+
+// throttle refuses a request as if the limit were used up.
+func (t *Tenant) throttle(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Retry-After", strconv.Itoa(mishap.ThrottledFor))
+	t.fail(w, rateExceeded())
 }
 
 // set changes the limit; the current minute starts again.

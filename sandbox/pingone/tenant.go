@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -24,7 +25,10 @@ type Options struct {
 	Tenant string // name of the tenant in faults and in the request log
 	// Environments by name; at least one. EnvironmentID tells their ids.
 	Environments []string
-	Workers      []Worker
+	// Tenants are names of environments, by name of environment, for faults and
+	// the request log: hosts are shared by all of them. nil: they have none.
+	Tenants map[string]string
+	Workers []Worker
 	// TokenLife is how long access tokens work; 0 = one hour.
 	TokenLife time.Duration
 	// RatePerMinute limits the admin API calls of each environment; 0 = 600.
@@ -151,10 +155,22 @@ func EnvironmentID(name string) string { return uuid("environment " + name) }
 
 // Sites returns the hosts of the admin API, and of token endpoint and sign-on.
 func (t *Tenant) Sites() []proxy.Site {
-	return []proxy.Site{
-		{Host: t.apiHost, Service: "pingone", Tenant: t.o.Tenant, Handler: t.api},
-		{Host: t.atHost, Service: "pingone", Tenant: t.o.Tenant, Handler: t.signOn},
+	site := func(host string, h http.Handler) proxy.Site {
+		return proxy.Site{Host: host, Service: "pingone", Tenant: t.o.Tenant, Handler: h,
+			Parts: slices.Sorted(maps.Values(t.o.Tenants)), Part: t.part,
+			Throttled: correlated(http.HandlerFunc(t.throttle)), ReadOnly: mishap.InReadOnlyMode(h)}
 	}
+	return []proxy.Site{site(t.apiHost, t.api), site(t.atHost, t.signOn)}
+}
+
+// part names the environment in a request's path.
+func (t *Tenant) part(r *http.Request) string {
+	path := strings.TrimPrefix(r.URL.Path, "/v1/environments")
+	id, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	if e := t.environment(id); e != nil {
+		return t.o.Tenants[e.name]
+	}
+	return ""
 }
 
 // Portal is the address of an environment's application portal.

@@ -26,7 +26,7 @@ func (p *Proxy) answer(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "this connection leads to "+c.site.Host+"; the Host header names another host", http.StatusMisdirectedRequest)
 		return
 	}
-	effects := p.requestEffects(c.site, c.opened)
+	effects := p.requestEffects(c.site, r, c.opened)
 	if len(effects) == 0 {
 		p.plain(w, r, c.site)
 		return
@@ -42,8 +42,8 @@ func (p *Proxy) answer(w http.ResponseWriter, r *http.Request) {
 }
 
 // requestEffects asks what is broken for a request to s.
-func (p *Proxy) requestEffects(s *site, after uint64) fault.Effects {
-	return p.faults.Match(fault.Question{Subject: s.subject, Stage: fault.Request, After: after}, time.Now())
+func (p *Proxy) requestEffects(s *site, r *http.Request, after uint64) fault.Effects {
+	return p.faults.Match(fault.Question{Subject: s.subject, Part: s.part(r), Stage: fault.Request, After: after}, time.Now())
 }
 
 // plain lets the site's handler write its own answer.
@@ -51,7 +51,7 @@ func (p *Proxy) plain(w http.ResponseWriter, r *http.Request, s *site) {
 	note := noteAction(r, s)
 	sw := &statusWriter{ResponseWriter: w}
 	defer func() {
-		p.record(s, reqlog.Entry{Kind: reqlog.Request, Method: r.Method, Path: r.URL.Path, Status: sw.status, Note: note()})
+		p.record(s, reqlog.Entry{Kind: reqlog.Request, Tenant: s.part(r), Method: r.Method, Path: r.URL.Path, Status: sw.status, Note: note()})
 	}()
 	s.Handler.ServeHTTP(sw, r)
 	if sw.status == 0 {
@@ -72,7 +72,7 @@ func cut(c *siteConn) {
 // reply works out the answer to a request that effects hit. An error means that
 // there is none: the connection breaks, or the client is gone.
 func (p *Proxy) reply(r *http.Request, s *site, effects fault.Effects) (a *reply, err error) {
-	entry := reqlog.Entry{Kind: reqlog.Request, Method: r.Method, Path: r.URL.Path, Note: faultNote(effects)}
+	entry := reqlog.Entry{Kind: reqlog.Request, Tenant: s.part(r), Method: r.Method, Path: r.URL.Path, Note: faultNote(effects)}
 	if effects.Has(fault.Blackhole) {
 		p.record(s, entry) // at once: nobody knows when it ends
 		drain(r)
@@ -90,11 +90,15 @@ func (p *Proxy) reply(r *http.Request, s *site, effects fault.Effects) (a *reply
 	if effects.Has(fault.Down, fault.Refuse, fault.Reset) {
 		return nil, errCut
 	}
-	if a := instead(s, effects); a != nil {
+	if a := instead(r, s, effects); a != nil {
 		return a.shaped(effects), nil
 	}
 	note := noteAction(r, s)
-	a = run(s.Handler, r)
+	handler := s.Handler
+	if effects.Has(fault.ReadOnly) && s.ReadOnly != nil {
+		handler = s.ReadOnly
+	}
+	a = run(handler, r)
 	entry.Note = strings.Trim(note()+", "+entry.Note, ", ")
 	if a == nil || effects.Has(fault.AnswerLost) {
 		return nil, errCut

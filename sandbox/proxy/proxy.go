@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -79,7 +80,8 @@ func (p *Proxy) addSites(sites []Site) ([]fault.Subject, error) {
 		case p.sites[s.Host] != nil:
 			return nil, fmt.Errorf("simulated host %s: two simulators serve it", s.Host)
 		}
-		subject := fault.Subject{Host: s.Host, Service: s.Service, Region: s.Region.String(), Tenant: s.Tenant}
+		subject := fault.Subject{Host: s.Host, Service: s.Service, Region: s.Region.String(), Tenant: s.Tenant,
+			Parts: s.Parts, ReadOnly: s.ReadOnly != nil}
 		p.sites[s.Host] = &site{s, subject}
 		subjects = append(subjects, subject)
 	}
@@ -141,7 +143,7 @@ func (p *Proxy) leave(c *siteConn) {
 // record adds an entry about a site to the log.
 func (p *Proxy) record(s *site, e reqlog.Entry) {
 	e.Time, e.Host = time.Now(), s.Host
-	e.Service, e.Region, e.Tenant = s.subject.Service, s.subject.Region, s.subject.Tenant
+	e.Service, e.Region, e.Tenant = s.subject.Service, s.subject.Region, cmp.Or(e.Tenant, s.subject.Tenant)
 	p.log.Add(e)
 }
 

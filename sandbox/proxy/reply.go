@@ -63,13 +63,13 @@ func (w *recorder) Write(b []byte) (int, error) {
 
 // instead returns the answer that somebody else gives in the site's place, or
 // nil when the site answers itself.
-func instead(s *site, effects fault.Effects) *reply {
+func instead(r *http.Request, s *site, effects fault.Effects) *reply {
 	e, hit := effects.First(fault.Throttle, fault.ServerError, fault.HTML)
 	switch {
 	case !hit:
 		return nil
 	case e.Kind == fault.Throttle:
-		return throttled(s)
+		return throttled(r, s)
 	case e.Kind == fault.ServerError:
 		return text(http.StatusServiceUnavailable, "text/html; charset=utf-8",
 			"<html><head><title>503 Service Unavailable</title></head><body><h1>503 Service Unavailable</h1></body></html>\n")
@@ -79,20 +79,16 @@ func instead(s *site, effects fault.Effects) *reply {
 }
 
 // throttled refuses in the words of the service: AWS Query APIs with 400
-// Throttling, Okta with 429 and its rate-limit headers, others with 429.
-func throttled(s *site) *reply {
+// Throttling, the others as their simulators do, or with a plain 429.
+func throttled(r *http.Request, s *site) *reply {
+	if s.Throttled != nil {
+		return run(s.Throttled, r)
+	}
 	switch s.Service {
 	case "iam", "sts", "sts-global":
 		return text(http.StatusBadRequest, "text/xml", fmt.Sprintf(
 			`<ErrorResponse xmlns="https://%s.amazonaws.com/doc/"><Error><Type>Sender</Type><Code>Throttling</Code><Message>Rate exceeded</Message></Error><RequestId>00000000-0000-4000-8000-000000000429</RequestId></ErrorResponse>`,
 			s.Service[:3]))
-	case "okta":
-		a := text(http.StatusTooManyRequests, "application/json",
-			`{"errorCode":"E0000047","errorSummary":"API call exceeded rate limit due to too many requests.","errorLink":"E0000047","errorId":"sandbox-throttle","errorCauses":[]}`)
-		a.header.Set("X-Rate-Limit-Limit", "100")
-		a.header.Set("X-Rate-Limit-Remaining", "0")
-		a.header.Set("X-Rate-Limit-Reset", fmt.Sprint(time.Now().Add(5*time.Second).Unix()))
-		return a
 	}
 	a := text(http.StatusTooManyRequests, "text/plain; charset=utf-8", "too many requests\n")
 	a.header.Set("Retry-After", "5")

@@ -41,7 +41,7 @@ func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	server := asServerSees(r, s, tlsState)
-	effects := d.requestEffects(s, d.faults.Newest())
+	effects := d.requestEffects(s, server, d.faults.Newest())
 	a, err := d.reply(server, s, effects)
 	if errors.Is(err, errCut) {
 		return nil, &net.OpError{Op: "read", Net: "tcp", Addr: hostAddr{"tcp", host}, Err: os.NewSyscallError("read", syscall.ECONNRESET)}

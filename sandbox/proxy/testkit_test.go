@@ -43,10 +43,18 @@ func echo(host string) http.Handler {
 
 func sites() []Site {
 	return []Site{
-		{Host: stsHost, Service: "sts", Region: signin.MustRegion("us-west-2"), Handler: echo(stsHost)},
+		{Host: stsHost, Service: "sts", Region: signin.MustRegion("us-west-2"), Handler: echo(stsHost), ReadOnly: says(http.StatusServiceUnavailable, "reads only")},
 		{Host: iamHost, Service: "iam", Region: signin.MustRegion("us-east-1"), Handler: echo(iamHost)},
-		{Host: oktaHost, Service: "okta", Tenant: "acme", Handler: echo(oktaHost)},
+		{Host: oktaHost, Service: "okta", Tenant: "acme", Handler: echo(oktaHost), Throttled: says(http.StatusTooManyRequests, "E0000047")},
 	}
+}
+
+// says answers always the same.
+func says(status int, body string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	})
 }
 
 // newProxy makes a network over sites; closed at the end of the test.

@@ -30,9 +30,10 @@ func (p *planter) providers(newKey func() (*rsa.PrivateKey, error)) (err error) 
 	developer := func(env string) []pingone.Role {
 		return []pingone.Role{{Name: pingone.ClientApplicationDeveloper, Environment: env}}
 	}
-	p.PingOne, bad[1] = pingone.New(pingone.Options{Tenant: PingOneOrg, Environments: []string{"prod", "test"}, NewKey: newKey, Workers: []pingone.Worker{
-		{Environment: prod, ClientID: one.ClientID, Secret: one.Secret, Roles: developer(prod)},
-		{Environment: prod, ClientID: two.ClientID, Secret: two.Secret, Auth: pingone.ClientSecretPost, Roles: developer(test)}}})
+	p.PingOne, bad[1] = pingone.New(pingone.Options{Tenant: PingOneOrg, Environments: []string{"prod", "test"},
+		Tenants: map[string]string{"prod": PingOneProd, "test": PingOneTest}, NewKey: newKey, Workers: []pingone.Worker{
+			{Environment: prod, ClientID: one.ClientID, Secret: one.Secret, Roles: developer(prod)},
+			{Environment: prod, ClientID: two.ClientID, Secret: two.Secret, Auth: pingone.ClientSecretPost, Roles: developer(test)}}})
 	p.OneLogin, bad[2] = onelogin.New(onelogin.Options{Subdomain: "acme", Tenant: OneLogin, NewKey: newKey,
 		Credentials: []onelogin.Credential{{ClientID: account.ClientID, Secret: account.Secret, Scope: onelogin.ManageAll}}})
 	if err := errors.Join(bad[:]...); err != nil {

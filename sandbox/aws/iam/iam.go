@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/samlfailover/samlfailover/sandbox/aws/query"
 	"github.com/samlfailover/samlfailover/sandbox/aws/sigv4"
 	"github.com/samlfailover/samlfailover/sandbox/aws/world"
+	"github.com/samlfailover/samlfailover/sandbox/mishap"
 	"github.com/samlfailover/samlfailover/signin"
 )
 
@@ -42,7 +44,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	var result any
 	if bad == nil {
-		result, bad = h.act(q, time.Now())
+		result, bad = h.act(r.Context(), q, time.Now())
 	}
 	if bad != nil {
 		query.WriteError(w, namespace, q.ID, bad)
@@ -85,8 +87,9 @@ func find(action string) (operation, bool) {
 	return operation{}, false
 }
 
-// act authenticates, throttles, authorises and runs a call, in this order.
-func (h *Handler) act(q query.Request, now time.Time) (any, *query.Error) {
+// act authenticates, throttles, authorises and runs a call, in this order. In
+// read-only mode, which is ours, only Get and List actions are carried out.
+func (h *Handler) act(ctx context.Context, q query.Request, now time.Time) (any, *query.Error) {
 	op, ok := find(q.Action)
 	if !ok {
 		return nil, query.Errorf(http.StatusBadRequest, "InvalidAction", "Could not find operation %s for version %s", q.Action, version)
@@ -106,6 +109,9 @@ func (h *Handler) act(q query.Request, now time.Time) (any, *query.Error) {
 	if action := "iam:" + q.Action; !who.May(action) {
 		return nil, query.Errorf(http.StatusForbidden, "AccessDenied",
 			"User: %s is not authorized to perform: %s on resource: %s because no identity-based policy allows the %s action", who.ARN, action, op.resource(c), action)
+	}
+	if reads := strings.HasPrefix(q.Action, "Get") || strings.HasPrefix(q.Action, "List"); !reads && mishap.IsReadOnly(ctx) {
+		return nil, query.Errorf(http.StatusServiceUnavailable, "ServiceUnavailable", "The request has failed due to a temporary failure of the server.")
 	}
 	return op.run(c)
 }

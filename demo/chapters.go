@@ -86,7 +86,7 @@ func (s *story) tellNotReady(fs []finding.Finding) {
 		names[f.Why] = append(names[f.Why], roleName(f.Subject))
 	}
 	for _, why := range reasons {
-		s.tell.say("  %s:", why)
+		s.tell.say("  %s: %s", plural(len(names[why]), "role"), why)
 		s.tell.list(names[why])
 	}
 }
@@ -356,11 +356,18 @@ func lastCause(f finding.Finding) string {
 	return f.What + ": " + f.Why
 }
 
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
 // notTwice returns lines that were told already in short.
 func notTwice(told *[]string, lines []string) []string {
 	text := strings.Join(lines, "\n")
 	if slices.Contains(*told, text) {
-		return []string{"the same lines"}
+		return []string{"(the same lines as above)"}
 	}
 	*told = append(*told, text)
 	return lines

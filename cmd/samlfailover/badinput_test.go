@@ -157,3 +157,15 @@ func TestTrustPolicyThatIsNotJSON(t *testing.T) {
 		t.Error("nothing was mended")
 	}
 }
+
+// spec 9.1: without a lead app the first listed one moves first, and check says
+// that nobody chose it.
+func TestCheckDoubtsAMissingLead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const doubt = `no lead app is named, so "AWS Production" moves first`
+	if r := cli(t, w.env, "check"); r.code != exitDone || strings.Contains(r.out+r.err, "no lead app") {
+		t.Errorf("with a lead app: exit code %d\n%s%s", r.code, r.out, r.err)
+	}
+	cli(t, w.edited(t, "    lead: ", "    # lead: "), "check").wants(t, exitDone, doubt, "name the on-call team's app in lead")
+}

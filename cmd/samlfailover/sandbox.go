@@ -120,8 +120,9 @@ func newSandboxFault(p *program) *cobra.Command {
 		Use:   "fault TARGET KIND",
 		Short: "Break something in the running sandbox",
 		Long: "fault breaks TARGET in the way of KIND until it is healed. It speaks to the sandbox whose env file\nwas sourced (. DIR/env).\n\n" +
-			"TARGET is a host name, a service (signin, console, sts, sts-global, iam, okta), a Region or a tenant.\n" +
-			"A Region takes all that lives there: us-east-1 also IAM and the global STS.\n\nKIND is one of:\n  " +
+			"TARGET is a host name, a service (signin, console, sts, sts-global, iam, okta, pingone, onelogin), a\n" +
+			"Region or a tenant. A Region takes all that lives there: us-east-1 also IAM and the global STS, and no\n" +
+			"identity provider.\n\nKIND is one of:\n  " +
 			strings.Join(fault.Help(), "\n  "),
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 2 {

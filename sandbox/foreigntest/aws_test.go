@@ -3,6 +3,7 @@ package foreigntest_test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -199,4 +200,25 @@ func TestAWSInAnOutage(t *testing.T) {
 		t.Errorf("STS answers while us-east-1 is down:\n%s", a.out)
 	}
 	p.must(t, append(aws, "--region", "us-west-2", "sts", "get-caller-identity")...)
+}
+
+// The AWS CLI finds the endpoints of GovCloud by itself.
+func TestAWSInGovCloud(t *testing.T) {
+	t.Parallel()
+	aws := tool(t, "/usr/bin/aws", "awscli")
+	p := runningIn(t, signin.GovCloud)
+	if out := p.must(t, aws, "sts", "get-caller-identity", "--output", "json"); !strings.Contains(out, "arn:aws-us-gov:iam::111122223333:user/operator") {
+		t.Errorf("get-caller-identity says\n%s", out)
+	}
+	if out := p.must(t, aws, "iam", "list-saml-providers", "--output", "json"); !strings.Contains(out, p.Demo().Apps[0].Provider) {
+		t.Errorf("list-saml-providers says\n%s", out)
+	}
+	asked := map[string]bool{}
+	entries, _ := p.Requests().Since(0)
+	for _, e := range entries {
+		asked[e.Host] = true
+	}
+	if want := map[string]bool{"sts.us-gov-east-1.amazonaws.com": true, "iam.us-gov.amazonaws.com": true}; !maps.Equal(asked, want) {
+		t.Errorf("asked %v, want %v", asked, want)
+	}
 }

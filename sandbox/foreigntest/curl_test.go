@@ -65,3 +65,25 @@ func TestCurlInAnOutage(t *testing.T) {
 		t.Errorf("us-west-2 is up, and curl says: exit code %d, %s\n%s", a.code, a.out, a.err)
 	}
 }
+
+// The variables of the vendors' own tools open each admin API.
+func TestCurlAsEachVendorsClient(t *testing.T) {
+	t.Parallel()
+	tool(t, "curl", "curl")
+	p := running(t)
+	const token = ` | sed 's/.*"access_token":"\([^"]*\)".*/\1/'`
+	for _, c := range []struct{ name, script, want string }{
+		{"Okta's Terraform provider", `curl -sS -H "Authorization: SSWS $OKTA_API_TOKEN" "https://$OKTA_ORG_NAME.$OKTA_BASE_URL/api/v1/apps"`, "AWS Shared Services"},
+		{"Okta's SDK", `curl -sS -H "Authorization: SSWS $OKTA_CLIENT_TOKEN" "$OKTA_CLIENT_ORGURL/api/v1/apps"`, "AWS Production"},
+		{"PingOne", `test "$PINGONE_REGION_CODE" = NA
+			t=$(curl -sS -u "$PINGONE_CLIENT_ID:$PINGONE_CLIENT_SECRET" -d grant_type=client_credentials "https://auth.pingone.com/$PINGONE_ENVIRONMENT_ID/as/token"` + token + `)
+			curl -sS -H "Authorization: Bearer $t" "https://api.pingone.com/v1/environments/$PINGONE_ENVIRONMENT_ID/applications"`, "AWS Retail"},
+		{"OneLogin", `test "$ONELOGIN_API_URL" = "https://$ONELOGIN_SUBDOMAIN.onelogin.com"
+			t=$(curl -sS -u "$ONELOGIN_CLIENT_ID:$ONELOGIN_CLIENT_SECRET" --json '{"grant_type":"client_credentials"}' "$ONELOGIN_API_URL/auth/oauth2/v2/token"` + token + `)
+			curl -sS -H "Authorization: bearer $t" "$ONELOGIN_API_URL/api/2/apps"`, "AWS Partners"},
+	} {
+		if out := p.must(t, "sh", "-e", "-c", c.script); !strings.Contains(out, c.want) {
+			t.Errorf("%s sees no %q in\n%s", c.name, c.want, out)
+		}
+	}
+}

@@ -16,6 +16,8 @@ import (
 	"github.com/samlfailover/samlfailover/sandbox"
 	"github.com/samlfailover/samlfailover/sandbox/fault"
 	"github.com/samlfailover/samlfailover/sandbox/login"
+	"github.com/samlfailover/samlfailover/sandbox/seed"
+	"github.com/samlfailover/samlfailover/signin"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -30,7 +32,13 @@ type place struct {
 // running serves a new demo world until the test ends.
 func running(t *testing.T) place {
 	t.Helper()
-	w, err := sandbox.New(sandbox.Options{})
+	return runningIn(t, signin.AWS)
+}
+
+// runningIn serves the demo world of a partition.
+func runningIn(t *testing.T, partition signin.Partition) place {
+	t.Helper()
+	w, err := sandbox.New(sandbox.Options{Seed: seed.Options{Partition: partition}})
 	if err != nil {
 		t.Fatal(err)
 	}

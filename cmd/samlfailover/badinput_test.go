@@ -92,7 +92,9 @@ func TestBadAppsAreNotWritten(t *testing.T) {
 		code  string
 		words string
 	}{
-		{"its ACS is on a foreign host", func(a map[string]any) { a["settings"].(map[string]any)["app"].(map[string]any)["overrideAcsURL"] = foreign }, "foreign-acs", "evil.example"},
+		{"its ACS is on a foreign host", func(a map[string]any) {
+			a["settings"].(map[string]any)["app"].(map[string]any)["overrideAcsURL"] = foreign
+		}, "foreign-acs", "evil.example"},
 		{"only its Recipient is on a foreign host", func(a map[string]any) { settings(a)["recipientOverride"] = foreign }, "foreign-acs", "evil.example"},
 		{"it does not sign in with SAML", func(a map[string]any) {
 			a["signOnMode"] = "OPENID_CONNECT"

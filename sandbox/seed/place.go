@@ -53,8 +53,7 @@ func regions(codes ...string) []signin.Region {
 	return out
 }
 
-func (p place) home() signin.Region    { return p.regions[0] }
-func (p place) standby() signin.Region { return p.regions[1] }
+func (p place) home() signin.Region { return p.regions[0] }
 
 // arn names something in an account's IAM.
 func (p place) arn(account, rest string) string {

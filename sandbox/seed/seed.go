@@ -118,8 +118,10 @@ type Role struct {
 	Mendable                 bool
 }
 
-// Home and Standby are the first two Regions.
-func (d Demo) Home() signin.Region    { return d.Regions[0] }
+// Home is the Region that every app is in at first.
+func (d Demo) Home() signin.Region { return d.Regions[0] }
+
+// Standby is the Region that comes next.
 func (d Demo) Standby() signin.Region { return d.Regions[1] }
 
 // NotReady returns the roles that do not admit the standby Region, in order.

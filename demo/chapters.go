@@ -128,11 +128,11 @@ func (s *story) outage(ctx context.Context) error {
 	if _, err := s.world.Fault(fault.Fault{Target: s.home, Effect: fault.Effect{Kind: fault.Down}}); err != nil {
 		return err
 	}
-	for _, l := range s.logins(ctx, "during-outage") {
-		s.check(!l.OK, "a login through %s fails while %s is down", l.App, s.home)
-	}
 	if s.o.During != nil {
 		s.o.During(ctx, s.world, s.cfg)
+	}
+	for _, l := range s.logins(ctx, "during-outage") {
+		s.check(!l.OK, "a login through %s fails while %s is down", l.App, s.home)
 	}
 	if err := s.followMove(ctx); err != nil {
 		return err

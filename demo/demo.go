@@ -36,8 +36,8 @@ type Options struct {
 	Partition signin.Partition
 	Version   string
 	Log       *slog.Logger
-	// During is called while the home Region is down, before the apps have moved:
-	// a test's way to spoil the story. May be nil.
+	// During is called once the home Region is down: a test's way to spoil the
+	// story. May be nil.
 	During func(ctx context.Context, w *sandbox.World, cfg *config.Config)
 }
 
@@ -114,7 +114,7 @@ type story struct {
 // probing is how often the product asks in the demo.
 func (s *story) probing() string {
 	if s.o.Fast {
-		return "interval: 500ms, fast_interval: 100ms, timeout: 3s, fall: 3, rise: 4"
+		return "interval: 500ms, fast_interval: 200ms, timeout: 3s, fall: 3, rise: 4"
 	}
 	return "interval: 2s, fast_interval: 500ms, timeout: 5s, fall: 3, rise: 4"
 }

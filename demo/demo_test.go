@@ -49,54 +49,37 @@ func tell(t *testing.T, o Options) (Summary, []map[string]any) {
 // spec 7.2 (suspect, then confirmed), spec 8.3 (the first Region by preference).
 func TestStory(t *testing.T) {
 	t.Parallel()
-	sum := wantStory(t, Options{}, home, standby)
+	var out bytes.Buffer
+	sum, err := Run(t.Context(), Options{Out: &out, Fast: true, Width: 100, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatalf("the story cannot be told: %v\n%s", err, out.String())
+	}
+	wantSummary(t, sum, home, standby)
 	for _, l := range sum.Logins {
 		if l.Phase == "after-failover" && l.App == "AWS Retail" && l.Landing != "https://us-west-2.console.aws.amazon.com/ecs/v2/home?region=us-west-2#/clusters" {
 			t.Errorf("the path of a landing page is lost: %s", l.Landing)
 		}
 	}
+	wantREADME(t, out.String())
 }
 
-// The same story in AWS GovCloud (US), whose home Region has the host without a
-// Region code: the apps move from it to the one with a code, and back.
+// The same story in AWS GovCloud (US), told for programs. Its home Region has
+// the host without a Region code: the apps move from it to the one with a code,
+// and back.
 func TestStoryInGovCloud(t *testing.T) {
 	t.Parallel()
-	var before, after []string
-	acs := func(w *sandbox.World) (out []string) {
-		for _, a := range w.Demo().Apps {
-			doc, _ := w.AppJSON(a.ID)
-			for _, host := range []string{`"https://signin.amazonaws-us-gov.com/saml"`, `"https://us-gov-east-1.signin.amazonaws-us-gov.com/saml"`} {
-				if strings.Contains(string(doc), host) {
-					out = append(out, host)
-					break
-				}
-			}
-		}
-		return out
-	}
 	var world *sandbox.World
-	o := Options{Partition: signin.GovCloud, During: func(_ context.Context, w *sandbox.World, _ *config.Config) { world, before = w, acs(w) }}
-	sum := wantStory(t, o, "us-gov-west-1", "us-gov-east-1")
-	after = acs(world)
-	if len(before) != 6 || !slices.Equal(before, after) || slices.ContainsFunc(before, func(h string) bool { return strings.Contains(h, "us-gov-east-1") }) {
-		t.Errorf("the apps were at %q before and are at %q now", before, after)
-	}
+	sum, lines := tell(t, Options{Partition: signin.GovCloud, During: func(_ context.Context, w *sandbox.World, _ *config.Config) { world = w }})
+	wantSummary(t, sum, "us-gov-west-1", "us-gov-east-1")
 	for _, l := range sum.Logins {
 		if l.OK && !strings.HasPrefix(l.Landing, "https://"+l.Region+".console.amazonaws-us-gov.com/") {
 			t.Errorf("login %+v", l)
 		}
 	}
-}
-
-// wantStory tells a whole story and wants every check and every login right.
-func wantStory(t *testing.T, o Options, home, standby string) Summary {
-	t.Helper()
-	sum, lines := tell(t, o)
-	if !sum.OK || len(sum.Failed) > 0 {
-		t.Errorf("checks failed: %v", sum.Failed)
-	}
-	if sum.AppsMoved != 6 || sum.ForbiddenCalls != 0 || sum.Proof != "P4 login" || sum.RolesReady != 75 || sum.Roles != 78 || sum.Home != home || sum.Standby != standby {
-		t.Errorf("summary %+v", sum)
+	for _, a := range world.Demo().Apps {
+		if doc, _ := world.AppJSON(a.ID); !strings.Contains(string(doc), `"https://signin.amazonaws-us-gov.com/saml"`) {
+			t.Errorf("%s did not come home: %s", a.Label, doc)
+		}
 	}
 	last := lines[len(lines)-1]
 	if last["type"] != "summary" || last["ok"] != true || last["forbidden_calls"] != 0.0 || last["apps_moved"] != 6.0 {
@@ -106,6 +89,18 @@ func wantStory(t *testing.T, o Options, home, standby string) Summary {
 		if _, ok := last[key]; !ok {
 			t.Errorf("the summary lacks %s", key)
 		}
+	}
+	wantLeadFirst(t, lines)
+}
+
+// wantSummary wants every check of a whole story and every login right.
+func wantSummary(t *testing.T, sum Summary, home, standby string) {
+	t.Helper()
+	if !sum.OK || len(sum.Failed) > 0 {
+		t.Errorf("checks failed: %v", sum.Failed)
+	}
+	if sum.AppsMoved != 6 || sum.ForbiddenCalls != 0 || sum.Proof != "P4 login" || sum.RolesReady != 75 || sum.Roles != 78 || sum.Home != home || sum.Standby != standby {
+		t.Errorf("summary %+v", sum)
 	}
 	want := map[string]string{"before": home, "during-outage": "", "after-failover": standby, "after-failback": home}
 	seen := map[string]map[string]bool{}
@@ -124,8 +119,6 @@ func wantStory(t *testing.T, o Options, home, standby string) Summary {
 			t.Errorf("logins in phase %s: %v, want one per app", phase, seen[phase])
 		}
 	}
-	wantLeadFirst(t, lines)
-	return sum
 }
 
 // wantLeadFirst: spec 9.1: in both moves no other app is written before the lead

@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/samlfailover/samlfailover/signin"
 )
@@ -10,15 +11,19 @@ import (
 // person is who signs in through every app.
 func (s *story) person() string { return s.world.Demo().Users[0].Login }
 
-// logins signs in through every app, each at its own provider's portal, and
-// keeps the results.
+// logins signs in through every app at the same time, each at its own
+// provider's portal, and keeps the results.
 func (s *story) logins(ctx context.Context, phase string) []Login {
-	var out []Login
-	user := s.person()
-	for _, a := range s.world.Demo().Apps {
-		res := s.world.Login(ctx, a.Label, user)
-		out = append(out, Login{Phase: phase, App: a.Label, User: user, OK: res.OK, Region: res.Region, Landing: res.Landing, Reason: res.Reason})
+	apps, user := s.world.Demo().Apps, s.person()
+	out := make([]Login, len(apps))
+	var wg sync.WaitGroup
+	for i, a := range apps {
+		wg.Go(func() {
+			res := s.world.Login(ctx, a.Label, user)
+			out[i] = Login{Phase: phase, App: a.Label, User: user, OK: res.OK, Region: res.Region, Landing: res.Landing, Reason: res.Reason}
+		})
 	}
+	wg.Wait()
 	if s.landAsBefore(out) {
 		s.tell.say("%s signs in through all %d apps, and lands exactly where she did before the outage", user, len(out))
 	} else {

@@ -1,8 +1,6 @@
 package demo
 
 import (
-	"bytes"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,11 +8,11 @@ import (
 	"testing"
 )
 
-// The excerpt in the README is what this program says: each of its paragraphs
-// occurs in a run, with other numbers. Which probe fails first, and in which
-// order apps that move together are done, differs from run to run.
-func TestREADMEShowsThisStory(t *testing.T) {
-	t.Parallel()
+// wantREADME: the excerpt in the README is what this program says: each of its
+// paragraphs occurs in a run, with other numbers. Which probe fails first, and
+// in which order apps that move together are done, differs from run to run.
+func wantREADME(t *testing.T, story string) {
+	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "README.md"))
 	if err != nil {
 		t.Fatal(err)
@@ -26,12 +24,7 @@ func TestREADMEShowsThisStory(t *testing.T) {
 	if !ok || !closed || !fenced || !ended {
 		t.Fatal("the README has no excerpt between its marks")
 	}
-	var out bytes.Buffer
-	sum, err := Run(t.Context(), Options{Out: &out, Fast: true, Width: 100, Log: slog.New(slog.DiscardHandler)})
-	if err != nil || !sum.OK {
-		t.Fatalf("%v, %v\n%s", err, sum.Failed, out.String())
-	}
-	for _, missing := range lacks(paragraphs(out.String()), paragraphs(excerpt)) {
+	for _, missing := range lacks(paragraphs(story), paragraphs(excerpt)) {
 		t.Errorf("the README shows what the demo does not say (capture it again: samlfailover demo):\n%s", missing)
 	}
 	if n := len(paragraphs(excerpt)); n < 30 {

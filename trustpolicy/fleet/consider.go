@@ -75,7 +75,7 @@ func against(o federation.OwnedBy, c candidate, p proposal) *finding.Finding {
 	case p.after > p.quota:
 		out.Code, out.What = finding.TrustTooLarge, fmt.Sprintf("with the missing audiences the trust policy would have %d characters; the account allows %d", p.after, p.quota)
 		out.Why = "every Region adds about 47 characters"
-		out.Remedy = "raise the quota \"Role trust policy length\" of the account (Service Quotas in us-east-1, code L-C07B4B0D), or shorten the policy"
+		out.Remedy = raiseQuota(out.Subject) + ", or shorten the policy"
 		out.Evidence["size_after"], out.Evidence["size_before"] = strconv.Itoa(p.after), strconv.Itoa(p.before)
 		out.Evidence["size_quota"] = strconv.Itoa(p.quota)
 	default:

@@ -14,6 +14,7 @@ import (
 
 	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/finding"
+	"github.com/samlfailover/samlfailover/signin"
 	"github.com/samlfailover/samlfailover/trustpolicy"
 )
 
@@ -190,11 +191,24 @@ func failure(wr Write, err error) *finding.Finding {
 	case errors.As(err, &protected):
 		out.Code, out.Remedy = finding.TrustProtected, "let people sign in through another role"
 	case errors.As(err, &large):
-		out.Code, out.Remedy = finding.TrustTooLarge, "raise the quota \"Role trust policy length\" of the account (Service Quotas in us-east-1, code L-C07B4B0D)"
+		out.Code, out.Remedy = finding.TrustTooLarge, raiseQuota(wr.Role)
 	case errors.As(err, &malformed):
 		out.Remedy = "look at the policy by hand: IAM rejects a part that we did not touch"
 	}
 	return out
+}
+
+// raiseQuota says where people raise the quota of a role's account: IAM's quotas
+// are kept where its partition's one control plane is.
+func raiseQuota(role string) string {
+	where := "the Region of IAM's control plane"
+	switch _, partition, _, _, _ := federation.ParseRoleARN(role); partition {
+	case signin.AWS:
+		where = "us-east-1"
+	case signin.GovCloud:
+		where = "us-gov-west-1"
+	}
+	return "raise the quota \"Role trust policy length\" of the account (Service Quotas in " + where + ", code L-C07B4B0D)"
 }
 
 // readBack waits until the role's trust policy means what was written. A text

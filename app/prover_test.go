@@ -11,25 +11,49 @@ import (
 	"github.com/samlfailover/samlfailover/control"
 	"github.com/samlfailover/samlfailover/failover"
 	"github.com/samlfailover/samlfailover/sandbox/okta"
+	"github.com/samlfailover/samlfailover/sandbox/person"
 )
 
 const testPassword = "MARKER-password"
 
-// newProvingPlace is a place with a test user, assigned to every app with one
-// role of the app's account, and with a proven kind.
+// newProvingPlace is a place with a test user in every tenant, assigned to every
+// app with one role of the app's account.
 func newProvingPlace(t *testing.T) *place {
 	t.Helper()
 	p := newPlace(t)
-	demo := p.world.Demo()
-	url := "    url: https://" + demo.OktaHost + "\n"
-	p.configure(url, url+"    proof: {user: prover@acme.example, password: \"env:TEST_USER\"}\n", "kind: okta:amazon_aws", "kind: okta:custom-saml")
-	p.env["TEST_USER"] = testPassword
-	assigned := map[string]okta.Assignment{}
-	for _, a := range demo.Apps {
-		assigned[a.ID] = okta.Assignment{Roles: []okta.RolePair{{Role: "arn:aws:iam::" + a.Account + ":role/test", Provider: a.Provider}}}
+	for _, tn := range p.world.Demo().Tenants {
+		line := "    url: " + tn.URL + "\n    proven_kinds:\n"
+		entry := "  - name: " + tn.Name + "\n    kind: " + tn.Kind + "\n"
+		proof := `    proof: {user: prover@acme.example, password: "env:TEST_USER"`
+		if tn.AssertionClientID != "" {
+			proof += ", client_id: " + tn.AssertionClientID + `, client_secret: "env:TEST_CLIENT"`
+			p.env["TEST_CLIENT"] = tn.AssertionSecret
+		}
+		p.configure(entry+line, entry+proof+"}\n"+line)
 	}
-	if err := p.world.Org().AddUser(okta.User{Login: "prover@acme.example", Password: testPassword, Apps: assigned}); err != nil {
-		t.Fatal(err)
+	p.env["TEST_USER"] = testPassword
+	for _, tn := range p.world.Demo().Tenants {
+		u := person.User{Login: "prover@acme.example", Password: testPassword, Apps: map[string]person.Assignment{}}
+		other := okta.User{Login: u.Login, Password: u.Password, Apps: map[string]okta.Assignment{}}
+		for _, a := range p.world.Demo().Apps {
+			role := person.RolePair{Role: "arn:aws:iam::" + a.Account + ":role/test", Provider: a.Provider}
+			if a.Tenant == tn.Name {
+				u.Apps[a.ID] = person.Assignment{Roles: []person.RolePair{role}}
+				other.Apps[a.ID] = okta.Assignment{Roles: []okta.RolePair{okta.RolePair(role)}}
+			}
+		}
+		var err error
+		switch tn.Kind {
+		case "okta":
+			err = p.world.Org().AddUser(other)
+		case "pingone":
+			err = p.world.PingOne().AddUser(tn.Environment, u)
+		default:
+			err = p.world.OneLogin().AddUser(u)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	return p
 }

@@ -41,10 +41,14 @@ func (w *World) config() string {
 
 // tenantConfig is one entry under tenants.
 func tenantConfig(t seed.Tenant) string {
-	out := fmt.Sprintf("  - name: %s\n    kind: %s\n    url: %s\n", t.Name, t.Kind, t.URL)
+	out := fmt.Sprintf("  - name: %s\n    kind: %s\n    url: %s\n    proven_kinds:\n", t.Name, t.Kind, t.URL)
+	kinds := map[string][]string{"okta": {"okta:custom-saml", "okta:amazon_aws"}, "pingone": {"pingone:saml"}, "onelogin": {"onelogin:custom-saml"}}
+	for _, k := range kinds[t.Kind] {
+		out += "      - {kind: " + k + ", by: sandbox, on: 2026-11-01}\n"
+	}
 	secret := "file:" + secretFile(t)
 	if t.Kind == "okta" {
-		return out + fmt.Sprintf("    token: %s\n    proven_kinds: [{kind: okta:amazon_aws, by: sandbox, on: 2026-11-01}]\n", secret)
+		return out + "    token: " + secret + "\n"
 	}
 	out += fmt.Sprintf("    client_id: %s\n    client_secret: %s\n", t.ClientID, secret)
 	if t.Kind != "pingone" {

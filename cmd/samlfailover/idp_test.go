@@ -135,7 +135,11 @@ func TestIdPAppsBeforeThereIsAFederation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, secret := range []string{w.Demo().APIToken, w.Demo().Controller.SecretKey} {
+	secrets := []string{w.Demo().Controller.SecretKey}
+	for _, tn := range w.Demo().Tenants {
+		secrets = append(secrets, tn.Secret)
+	}
+	for _, secret := range secrets {
 		if strings.Contains(string(raw), secret) {
 			t.Error("the config holds a secret")
 		}
@@ -157,7 +161,7 @@ func TestIdPAppsBeforeThereIsAFederation(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := c.Federations()[0]
-	if f.Name != "workforce" || f.Policy.Mode != federation.Observe || f.Policy.MinReadyShare != 0.9 || len(f.Policy.OwnedBy.Tags) != 1 || f.Accounts[0].EnforceRole == "" {
+	if f.Name != "workforce" || f.Policy.Mode != federation.Observe || f.Policy.MinReadyShare != 0.95 || len(f.Policy.OwnedBy.Tags) != 1 || f.Accounts[0].EnforceRole == "" {
 		t.Errorf("the extended federation: %+v", f)
 	}
 }
@@ -190,7 +194,7 @@ func TestIdPAppsNamesOrphans(t *testing.T) {
 	if err := account.PutRole(aws.Role{Name: "left-over", Path: "/", Trust: fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":"%s"},"Action":"sts:AssumeRoleWithSAML","Condition":{"StringEquals":{"SAML:aud":"https://signin.aws.amazon.com/saml"}}}]}`, old)}); err != nil {
 		t.Fatal(err)
 	}
-	env := w.edited(t, "id: "+demo.Apps[1].ID, "id: 0oanobody", "arn:aws:iam::"+demo.Accounts[1].ID+":role/samlfailover-scan", "arn:aws:iam::"+demo.Accounts[1].ID+":role/nobody")
+	env := w.edited(t, `id: "`+demo.Apps[1].ID, `id: "0oanobody`, "arn:aws:iam::"+demo.Accounts[1].ID+":role/samlfailover-scan", "arn:aws:iam::"+demo.Accounts[1].ID+":role/nobody")
 	r := cli(t, env, "idp", "apps", "--output", "json")
 	r.wants(t, exitFailed)
 	got := decoded(t, r)

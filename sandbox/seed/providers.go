@@ -23,7 +23,8 @@ func (p *planter) providers(newKey func() (*rsa.PrivateKey, error)) (err error) 
 		ClientID: "5d2b7c1e-93a4-4f6b-8a10-6c0f3b1e7a01", Secret: secretText(64)}
 	two := Tenant{Name: PingOneTest, Kind: "pingone", URL: "https://api.pingone.com", Environment: test, WorkerEnvironment: prod, PostsSecret: true,
 		ClientID: "5d2b7c1e-93a4-4f6b-8a10-6c0f3b1e7a02", Secret: secretText(64)}
-	account := Tenant{Name: OneLogin, Kind: "onelogin", URL: "https://acme.onelogin.com", ClientID: secretText(32), Secret: secretText(64)}
+	account := Tenant{Name: OneLogin, Kind: "onelogin", URL: "https://acme.onelogin.com", ClientID: secretText(32), Secret: secretText(64),
+		AssertionClientID: secretText(32), AssertionSecret: secretText(64)}
 
 	var bad [3]error
 	p.Okta, bad[0] = okta.New(okta.Options{Host: OktaHost, APIToken: org.Secret, Tenant: Okta, NewKey: newKey})
@@ -35,7 +36,8 @@ func (p *planter) providers(newKey func() (*rsa.PrivateKey, error)) (err error) 
 			{Environment: prod, ClientID: one.ClientID, Secret: one.Secret, Roles: developer(prod)},
 			{Environment: prod, ClientID: two.ClientID, Secret: two.Secret, Auth: pingone.ClientSecretPost, Roles: developer(test)}}})
 	p.OneLogin, bad[2] = onelogin.New(onelogin.Options{Subdomain: "acme", Tenant: OneLogin, NewKey: newKey,
-		Credentials: []onelogin.Credential{{ClientID: account.ClientID, Secret: account.Secret, Scope: onelogin.ManageAll}}})
+		Credentials: []onelogin.Credential{{ClientID: account.ClientID, Secret: account.Secret, Scope: onelogin.ManageAll},
+			{ClientID: account.AssertionClientID, Secret: account.AssertionSecret, Scope: onelogin.AuthenticationOnly}}})
 	if err := errors.Join(bad[:]...); err != nil {
 		return err
 	}

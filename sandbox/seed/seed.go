@@ -70,6 +70,8 @@ type Tenant struct {
 	// whether the worker sends its secret in the body.
 	Environment, WorkerEnvironment string
 	PostsSecret                    bool
+	// OneLogin: a second credential, which can do nothing but make assertions.
+	AssertionClientID, AssertionSecret string
 }
 
 // App is a SAML app of a tenant, with the account that it leads to.

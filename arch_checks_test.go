@@ -27,8 +27,12 @@ var checks = []check{
 	{"no long files", findLongFiles},
 }
 
-// product reports whether a file is part of the product: no test, no sandbox.
-func product(s source) bool { return !s.test() && !covers("sandbox/...", s.pkg) }
+// product reports whether a file is part of the product: no test, no suite for
+// tests, no sandbox.
+func product(s source) bool {
+	r, _ := rowOf(importTable, s.pkg)
+	return !s.test() && !r.suite && !covers("sandbox/...", s.pkg)
+}
 
 // findArrows holds the import table.
 func findArrows(all []source) []string {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"mime"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/samlfailover/samlfailover/finding"
@@ -18,6 +20,7 @@ const (
 	readAttempts = 4
 	throttled429 = 8 // waits for a bucket until a read gives up
 	firstBackoff = 250 * time.Millisecond
+	jsonType     = "application/json"
 	writeAgain   = time.Second // before a write that met a fault is tried again
 	longestWait  = 2 * time.Minute
 )
@@ -75,7 +78,7 @@ func (c *Caller) Get(ctx context.Context, r Request) (outbound.Response, error) 
 	for attempt, waits := 0, 0; ; {
 		resp, err := c.exchange(ctx, r)
 		if err == nil && resp.Status == http.StatusOK {
-			return resp, nil
+			return resp, c.typed(r, resp)
 		}
 		passing, failure := c.failure(r.Subject, resp, err)
 		wait := firstBackoff << attempt
@@ -94,6 +97,21 @@ func (c *Caller) Get(ctx context.Context, r Request) (outbound.Response, error) 
 	}
 }
 
+// typed refuses an answer to a request for JSON that says that it is something
+// else: a page in front of the vendor, whatever stands in it. An answer without
+// a type is left to the parser.
+func (c *Caller) typed(r Request, resp outbound.Response) error {
+	if accept := r.Header.Get("Accept"); accept != "" && accept != jsonType {
+		return nil
+	}
+	says := resp.Header.Get("Content-Type")
+	media, _, err := mime.ParseMediaType(says)
+	if says == "" || err == nil && (media == jsonType || strings.HasSuffix(media, "+json")) {
+		return nil
+	}
+	return c.Unexpected(r.Subject, fmt.Sprintf("the answer is %q instead of JSON", Cut(says, 80)), resp)
+}
+
 // Send makes a call that changes something, once; only a call that the vendor
 // refused for its credential, and so never looked at, is made again. A 2xx is a
 // success. What another try may cure, or whose fate is open, comes back as
@@ -101,7 +119,7 @@ func (c *Caller) Get(ctx context.Context, r Request) (outbound.Response, error) 
 func (c *Caller) Send(ctx context.Context, r Request) (outbound.Response, error) {
 	r.Header = clone(r.Header)
 	if r.Body != nil && r.Header.Get("Content-Type") == "" {
-		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Content-Type", jsonType)
 	}
 	resp, err := c.exchange(ctx, r)
 	if err == nil && resp.Status/100 == 2 {
@@ -166,7 +184,7 @@ func (c *Caller) once(ctx context.Context, r Request) (Token, outbound.Response,
 func (c *Caller) signed(ctx context.Context, r Request) (Token, http.Header, error) {
 	header := clone(r.Header)
 	if header.Get("Accept") == "" {
-		header.Set("Accept", "application/json")
+		header.Set("Accept", jsonType)
 	}
 	var token Token
 	if c.vendor.Tokens != nil {

@@ -36,7 +36,7 @@ func TestSignaturesOfTheDocs(t *testing.T) {
 	text := contract(t)
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, false)
-		w.answer = func(*http.Request) *http.Response { return reply(200, `{"id":"aws-prod"}`) }
+		w.Answer = func(*http.Request) *http.Response { return reply(200, `{"id":"aws-prod"}`) }
 		time.Sleep(time.Until(time.Unix(1767225600, 0)))
 		if _, err := w.tenant.Read(t.Context(), appID); err != nil {
 			t.Fatal(err)
@@ -46,11 +46,11 @@ func TestSignaturesOfTheDocs(t *testing.T) {
 			t.Fatal(err)
 		}
 		seen := map[string]bool{}
-		for _, r := range w.requests() {
-			signature := r.header.Get("Samlfailover-Signature")
+		for _, r := range w.Calls() {
+			signature := r.Header.Get("Samlfailover-Signature")
 			seen[signature] = true
-			if r.header.Get("Samlfailover-Timestamp") != "1767225600" || !strings.Contains(text, signature) || !strings.Contains(text, "    "+body+"\n") {
-				t.Errorf("%s %s: %s at %s is not in the docs", r.method, r.path, signature, r.header.Get("Samlfailover-Timestamp"))
+			if r.Header.Get("Samlfailover-Timestamp") != "1767225600" || !strings.Contains(text, signature) || !strings.Contains(text, "    "+body+"\n") {
+				t.Errorf("%s %s: %s at %s is not in the docs", r.Method, r.Path, signature, r.Header.Get("Samlfailover-Timestamp"))
 			}
 		}
 		if len(seen) != 2 {

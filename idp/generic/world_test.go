@@ -6,11 +6,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -44,6 +43,7 @@ type webhook struct {
 	apps     map[string]json.RawMessage
 	count    int // revisions given out
 	readOnly bool
+	barred   bool   // its own credential has lost its rights
 	ignore   bool   // the next write is dropped
 	lose     string // the next write loses the value at this pointer
 	cut      bool   // the next answer is lost
@@ -62,6 +62,10 @@ func (s *webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if why := unsigned(r, body); why != "" {
 		refuse(w, 401, "signature", why)
+		return
+	}
+	if s.barred {
+		refuse(w, 403, "forbidden", "the identity provider refuses the webhook's credential")
 		return
 	}
 	id, ok := strings.CutPrefix(r.URL.Path, prefix+"/apps/")
@@ -127,6 +131,47 @@ func (s *webhook) value(id string, p idp.Pointer) json.RawMessage {
 	return v
 }
 
+// App implements idptest.Simulator.
+func (s *webhook) App(id string) ([]byte, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.apps[id]), s.apps[id] != nil
+}
+
+// EditApp implements idptest.Simulator: an administrator of the identity
+// provider changes the app.
+func (s *webhook) EditApp(id string, edit func(map[string]any)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	doc := map[string]any{}
+	d := json.NewDecoder(bytes.NewReader(s.apps[id]))
+	d.UseNumber()
+	if err := d.Decode(&doc); err != nil {
+		return err
+	}
+	edit(doc)
+	raw, err := json.Marshal(doc)
+	if err != nil {
+		return err
+	}
+	s.apps[id] = raw
+	s.advance(id)
+	return nil
+}
+
+// IgnoreNextWrite implements idptest.Simulator.
+func (s *webhook) IgnoreNextWrite() { s.mu.Lock(); defer s.mu.Unlock(); s.ignore = true }
+
+// LoseFieldOnWrite implements idptest.Simulator.
+func (s *webhook) LoseFieldOnWrite(pointer string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lose = pointer
+}
+
+// LoseNextAnswer implements idptest.Simulator.
+func (s *webhook) LoseNextAnswer() { s.mu.Lock(); defer s.mu.Unlock(); s.cut = true }
+
 // unsigned returns what is wrong with a call's signature. It is written from
 // the text of the contract.
 func unsigned(r *http.Request, body []byte) string {
@@ -163,24 +208,12 @@ func must(raw json.RawMessage, err error) json.RawMessage {
 	return raw
 }
 
-// world is a webhook behind a round tripper: no sockets, so it works in virtual
+// world is a webhook at the end of a wire: no sockets, so it works in virtual
 // time.
 type world struct {
+	*idptest.Wire
 	hook   *webhook
 	tenant *generic.Tenant
-
-	mu    sync.Mutex
-	armed []idptest.Fault
-	log   []logged
-	// answer, when set, answers instead of the webhook; nil = the webhook does.
-	answer func(*http.Request) *http.Response
-}
-
-// logged is one request as it arrived.
-type logged struct {
-	host, method, path string
-	header             http.Header
-	body               []byte
 }
 
 func newWorld(t *testing.T, versions bool) *world {
@@ -189,13 +222,14 @@ func newWorld(t *testing.T, versions bool) *world {
  "relay_state":"https://us-east-1.console.aws.amazon.com/console/home?region=us-east-1","status":"active","note":"ours","idp":{"object":7,"tags":[]}}`
 	w := &world{hook: &webhook{versions: versions, apps: map[string]json.RawMessage{appID: json.RawMessage(raw)}}}
 	w.hook.advance(appID)
+	w.Wire = idptest.NewWire(t, map[string]http.Handler{host: w.hook}, style(), nil)
 	w.tenant = w.newTenant(t, key)
 	return w
 }
 
 func (w *world) newTenant(t *testing.T, pass string) *generic.Tenant {
 	t.Helper()
-	network, err := outbound.New(outbound.Settings{Proxy: "direct", RoundTripper: w})
+	network, err := outbound.New(outbound.Settings{Proxy: "direct", RoundTripper: w.Wire})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,95 +241,19 @@ func (w *world) newTenant(t *testing.T, pass string) *generic.Tenant {
 	return tenant
 }
 
-// RoundTrip serves the webhook and notes every call.
-func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
-	if err := r.Context().Err(); err != nil {
-		return nil, err
+// style is how a webhook looks from outside.
+func style() idptest.Style {
+	return idptest.Style{
+		Throttled: func(ahead time.Duration) *http.Response {
+			return reply(429, `{"code":"slow-down","message":"too many calls"}`, "Retry-After", strconv.Itoa(int(ahead/time.Second)))
+		},
+		Fault: `{"code":"fault","message":"the IdP does not answer"}`,
 	}
-	var body []byte
-	if r.Body != nil {
-		body, _ = io.ReadAll(r.Body)
-		_ = r.Body.Close()
-	}
-	fault, answer := w.note(r, body)
-	if answer != nil {
-		return answer(r), nil
-	}
-	if r.URL.Host != host {
-		return nil, fmt.Errorf("nothing answers at %s", r.URL.Host)
-	}
-	if fault != "" {
-		return faulty(fault, r), nil
-	}
-	in := r.Clone(r.Context())
-	in.Body = io.NopCloser(bytes.NewReader(body))
-	return serve(w.hook, in)
 }
 
-// note records the call and takes the fault armed for it.
-func (w *world) note(r *http.Request, body []byte) (idptest.Fault, func(*http.Request) *http.Response) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.log = append(w.log, logged{r.URL.Host, r.Method, r.URL.Path, r.Header.Clone(), body})
-	if len(w.armed) == 0 {
-		return "", w.answer
-	}
-	f := w.armed[0]
-	w.armed = w.armed[1:]
-	return f, w.answer
-}
-
-// serve runs the webhook; a cut connection becomes an error.
-func serve(h http.Handler, r *http.Request) (resp *http.Response, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			if abort, ok := p.(error); !ok || !errors.Is(abort, http.ErrAbortHandler) {
-				panic(p)
-			}
-			resp, err = nil, errors.New("server closed the connection")
-		}
-	}()
-	rec := httptest.NewRecorder()
-	h.ServeHTTP(rec, r)
-	return rec.Result(), nil
-}
-
-func faulty(f idptest.Fault, r *http.Request) *http.Response {
-	switch f {
-	case idptest.Throttled:
-		resp := reply(429, `{"code":"slow-down","message":"too many calls"}`)
-		resp.Header.Set("Retry-After", strconv.Itoa(int(idptest.ThrottledFor/time.Second)))
-		return resp
-	case idptest.ServerError:
-		return reply(500, `{"code":"fault","message":"the IdP does not answer"}`)
-	case idptest.Redirect:
-		resp := reply(307, "")
-		resp.Header.Set("Location", "https://"+idptest.ForeignHost+r.URL.Path)
-		return resp
-	case idptest.TooLarge:
-		return reply(200, `{"id":"`+appID+`","x":"`+strings.Repeat("x", 9<<20)+`"}`)
-	}
-	return reply(200, `{"id":"`+appID+`","x":`+strings.Repeat("[", 100)+strings.Repeat("]", 100)+`}`)
-}
-
-func reply(status int, body string) *http.Response {
-	return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}, "X-Request-Id": {"req-1"}}, Body: io.NopCloser(strings.NewReader(body))}
-}
-
-func (w *world) requests() []logged {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return append([]logged(nil), w.log...)
-}
-
-// calls are the requests as the conformance suite wants them: a signature is
-// the credential.
-func (w *world) calls() []idptest.Call {
-	var out []idptest.Call
-	for _, r := range w.requests() {
-		out = append(out, idptest.Call{Host: r.host, Write: r.method == http.MethodPut, Credential: r.header.Get("Samlfailover-Signature") != ""})
-	}
-	return out
+// reply is a JSON answer of the webhook's.
+func reply(status int, body string, headers ...string) *http.Response {
+	return idptest.Reply(status, body, append(headers, "X-Request-Id", "req-1")...)
 }
 
 // locked runs f on the webhook's state.
@@ -311,16 +269,7 @@ func (w *world) snapshot() (raw json.RawMessage) {
 }
 
 // edit changes one value as another administrator would; nil deletes.
-func (w *world) edit(p idp.Pointer, value json.RawMessage) {
-	w.locked(func(s *webhook) {
-		if value == nil {
-			s.apps[appID] = must(idp.Delete(s.apps[appID], p))
-		} else {
-			s.apps[appID] = must(idp.Set(s.apps[appID], p, value))
-		}
-		s.advance(appID)
-	})
-}
+func (w *world) edit(p idp.Pointer, value json.RawMessage) { idptest.Edit(w.hook, appID, p, value) }
 
 // harness is the world as the conformance suite wants it. What it declares: the
 // credential does not end, there is a read-only mode, and no links.
@@ -330,25 +279,13 @@ func harness(versions bool) func(t *testing.T) idptest.Harness {
 		return idptest.Harness{
 			Tenant: w.tenant, Codec: generic.Codec{}, App: appID,
 			From: signin.MustRegion("us-east-1"), To: signin.MustRegion("us-west-2"),
-			ACS:             []idp.Pointer{"/acs"},
-			RelayState:      "/relay_state",
-			Bystander:       "/note",
-			Objects:         []idp.Pointer{"", "/idp"},
-			NoLinks:         true,
-			Snapshot:        w.snapshot,
-			Edit:            w.edit,
-			IgnoreNextWrite: func() { w.locked(func(s *webhook) { s.ignore = true }) },
-			LoseOnNextWrite: func(p idp.Pointer) { w.locked(func(s *webhook) { s.lose = string(p) }) },
-			LoseNextAnswer:  func() { w.locked(func(s *webhook) { s.cut = true }) },
-			SetReadOnly:     func(on bool) { w.locked(func(s *webhook) { s.readOnly = on }) },
-			Arm: func(f idptest.Fault, n int) {
-				w.mu.Lock()
-				defer w.mu.Unlock()
-				for range n {
-					w.armed = append(w.armed, f)
-				}
-			},
-			Calls: w.calls,
+			ACS:        []idp.Pointer{"/acs"},
+			RelayState: "/relay_state",
+			Bystander:  "/note",
+			Objects:    []idp.Pointer{"", "/idp"},
+			Sim:        w.hook, Wire: w.Wire,
+			SetReadOnly: func(on bool) { w.locked(func(s *webhook) { s.readOnly = on }) },
+			SetRights:   func(on bool) { w.locked(func(s *webhook) { s.barred = !on }) },
 		}
 	}
 }

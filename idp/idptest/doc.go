@@ -8,7 +8,6 @@ package idptest
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"testing"
 	"testing/synctest"
@@ -40,55 +39,37 @@ type Harness struct {
 	Around, Further []idp.Pointer
 	// Objects are objects of the app in which the vendor keeps unknown keys.
 	Objects []idp.Pointer
-	// NoLinks: no answer of this vendor names the address of a next one.
-	NoLinks bool
 
-	// Snapshot returns the app as the simulator holds it.
-	Snapshot func() json.RawMessage
-	// Edit changes one value as another administrator would; nil deletes.
-	Edit func(p idp.Pointer, value json.RawMessage)
-	// IgnoreNextWrite: the next write is answered with success and dropped.
-	IgnoreNextWrite func()
-	// LoseOnNextWrite: the next write loses the value at p.
-	LoseOnNextWrite func(p idp.Pointer)
-	// LoseNextAnswer: the next write is applied, its answer never comes.
-	LoseNextAnswer func()
+	// Lags: what was written shows only after a while.
+	Lags bool
+	// Sim is the simulator behind Wire, and Wire is all that the adapter has of a
+	// network.
+	Sim  Simulator
+	Wire *Wire
 	// SetReadOnly switches the vendor's read-only mode; nil = it has none.
 	SetReadOnly func(on bool)
 	// ExpireToken ends every access token given out so far; nil = the
 	// credential does not expire.
 	ExpireToken func()
-	// Arm makes the next n calls of any kind answer with a fault.
-	Arm func(f Fault, n int)
-	// Calls returns what reached any simulated host so far.
-	Calls func() []Call
+	// SetRights takes away, or gives back, the right to change the app; nil = the
+	// vendor knows no rights.
+	SetRights func(on bool)
 }
 
-// Fault is what an armed call is answered with.
-type Fault string
-
-// The faults. Every redirect and link leads to ForeignHost.
-const (
-	Throttled   Fault = "throttled"    // rate limit, with a reset ThrottledFor ahead
-	ServerError Fault = "server-error" // HTTP 500, nothing applied
-	Redirect    Fault = "redirect"     // HTTP 307 to ForeignHost
-	ForeignNext Fault = "foreign-next" // a list that continues on ForeignHost
-	TooLarge    Fault = "too-large"    // more than 8 MiB of JSON
-	TooDeep     Fault = "too-deep"     // the app with one value nested 100 deep
-)
-
-const (
-	// ForeignHost is where redirects and links lead that must not be followed.
-	ForeignHost = "evil.example"
-	// ThrottledFor is how far ahead the reset of a throttled answer lies.
-	ThrottledFor = 30 * time.Second
-)
-
-// Call is one request that reached a simulated host.
-type Call struct {
-	Host       string
-	Write      bool
-	Credential bool // it carried a credential
+// Simulator is the state behind a vendor's simulated API: what other
+// administrators see and do, and what goes wrong inside.
+type Simulator interface {
+	// App returns the app as it is held now.
+	App(id string) (json []byte, ok bool)
+	// EditApp changes it as another administrator would; numbers are
+	// json.Number.
+	EditApp(id string, edit func(map[string]any)) error
+	// IgnoreNextWrite: the next write is answered with success and dropped.
+	IgnoreNextWrite()
+	// LoseFieldOnWrite: the next write loses the value at a JSON pointer.
+	LoseFieldOnWrite(pointer string)
+	// LoseNextAnswer: the next write is applied, then the connection is cut.
+	LoseNextAnswer()
 }
 
 // Case is one property of an adapter. Check returns why it does not hold; an

@@ -3,6 +3,7 @@ package idptest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -37,6 +38,9 @@ func Saboteurs() []Saboteur {
 		{"trusts a 200", "ignored write", cached(true, false)},
 		{"calls everything volatile", "lost field", func(h Harness) Harness { return h.codec(blind{h.Codec}) }},
 		{"takes a lost answer for a failure", "lost answer", cached(false, true)},
+		{"writes again at once", "lost answer", insistently},
+		{"takes silence for a failure", "silent write", cached(false, true)},
+		{"waits for an answer for ever", "silent write", func(h Harness) Harness { return h.tenant(patient{h.Tenant}) }},
 		{"undoes with the whole old document", "later edit", func(h Harness) Harness { return h.tenant(&restorer{Tenant: h.Tenant}) }},
 		{"overwrites a foreign endpoint", "foreign endpoint", func(h Harness) Harness { return h.codec(overwriter{h.Codec, h}) }},
 		{"overwrites a foreign RelayState", "foreign relaystate", onRetarget(ownRelayState)},
@@ -45,10 +49,18 @@ func Saboteurs() []Saboteur {
 		{"follows a link", "foreign link", follower},
 		{"gives up when throttled", "throttled", func(h Harness) Harness { return h.tenant(impatient{h.Tenant, finding.IdPThrottled}) }},
 		{"gives up on a server error", "server error", func(h Harness) Harness { return h.tenant(impatient{h.Tenant, finding.IdPUnreachable}) }},
+		{"takes a late fault for a failure", "late fault", cached(false, true)},
+		{"writes again after a fault", "late fault", insistently},
 		{"holds on to a dead token", "token expiry", stubborn},
+		{"takes a refusal for done", "rights ended", cached(true, false)},
 		{"takes read-only for done", "read-only", cached(true, false)},
-		{"reads past the size limit", "too large", func(h Harness) Harness { return h.tenant(swallower{h}) }},
-		{"reads past the depth limit", "too deep", func(h Harness) Harness { return h.tenant(swallower{h}) }},
+		{"takes a page for the app", "html", swallowing(finding.IdPAnswer)},
+		{"takes a page for a success", "html", cached(true, false)},
+		{"does not look at types", "wrong content type", swallowing(finding.IdPAnswer)},
+		{"reads past the size limit", "too large", swallowing(finding.TooLarge)},
+		{"refuses a large answer after reading it", "too large", glutton},
+		{"unpacks without a limit", "gzip bomb", swallowing(finding.TooLarge)},
+		{"reads past the depth limit", "too deep", swallowing(finding.TooDeep)},
 		{"reads twice", "four calls", func(h Harness) Harness { return h.tenant(doubter{h.Tenant}) }},
 	}
 }
@@ -282,10 +294,19 @@ func (s overwriter) Retarget(doc idp.Document, target signin.Target) ([]idp.Chan
 // would.
 func follower(h Harness) Harness { return h.tenant(eager{h.Tenant, h}) }
 
-// leaker looks to the simulators as if its credential had left.
+// leaker looks to the wire as if its credential had left.
 func leaker(h Harness) Harness {
-	honest := h.Calls
-	h.Calls = func() []Call { return append(honest(), Call{Host: ForeignHost, Credential: true}) }
+	h.Wire.mu.Lock()
+	defer h.Wire.mu.Unlock()
+	h.Wire.calls = append(h.Wire.calls, Call{Host: ForeignHost, Credential: true})
+	return h
+}
+
+// glutton looks to the wire as if it had read everything.
+func glutton(h Harness) Harness {
+	h.Wire.mu.Lock()
+	defer h.Wire.mu.Unlock()
+	h.Wire.poured = 100 << 20
 	return h
 }
 
@@ -297,7 +318,7 @@ type eager struct {
 func (s eager) Read(ctx context.Context, id idp.AppID) (idp.Document, error) {
 	doc, err := s.Tenant.Read(ctx, id)
 	if finding.Is(err, finding.ForeignLink) {
-		return idp.Document{ID: id, Raw: s.h.Snapshot(), ReadAt: time.Now()}, nil
+		return idp.Document{ID: id, Raw: s.h.snapshot(), ReadAt: time.Now()}, nil
 	}
 	return doc, err
 }
@@ -352,23 +373,48 @@ func (s refused) Read(ctx context.Context, id idp.AppID) (idp.Document, error) {
 	return s.Tenant.Read(ctx, id)
 }
 
-// swallower answers from elsewhere when a limit refuses the answer.
-type swallower struct{ Harness }
+// swallowing answers from elsewhere when an answer is refused for one reason,
+// as one would that did not see it.
+func swallowing(code finding.Code) func(Harness) Harness {
+	return func(h Harness) Harness { return h.tenant(swallower{h.Tenant, h, code}) }
+}
+
+type swallower struct {
+	idp.Tenant
+	h    Harness
+	code finding.Code
+}
 
 func (s swallower) Read(ctx context.Context, id idp.AppID) (idp.Document, error) {
-	doc, err := s.Harness.Tenant.Read(ctx, id)
-	if finding.Is(err, finding.TooLarge) || finding.Is(err, finding.TooDeep) {
-		return idp.Document{ID: id, Raw: s.Snapshot(), ReadAt: time.Now()}, nil
+	doc, err := s.Tenant.Read(ctx, id)
+	if finding.Is(err, s.code) {
+		return idp.Document{ID: id, Raw: s.h.snapshot(), ReadAt: time.Now()}, nil
 	}
 	return doc, err
 }
 
-func (s swallower) List(ctx context.Context) ([]idp.Document, error) {
-	return s.Harness.Tenant.List(ctx)
+// insistently repeats a write that may have taken effect.
+func insistently(h Harness) Harness { return h.tenant(insistent{h.Tenant}) }
+
+type insistent struct{ idp.Tenant }
+
+func (s insistent) Write(ctx context.Context, doc idp.Document, changes []idp.Change) error {
+	err := s.Tenant.Write(ctx, doc, changes)
+	if again, ok := errors.AsType[*idp.RetryError](err); ok && again != nil {
+		return s.Tenant.Write(ctx, doc, changes)
+	}
+	return err
 }
-func (s swallower) Warm(ctx context.Context) error { return s.Harness.Tenant.Warm(ctx) }
-func (s swallower) Write(ctx context.Context, doc idp.Document, changes []idp.Change) error {
-	return s.Harness.Tenant.Write(ctx, doc, changes)
+
+// patient has no time limit of its own.
+type patient struct{ idp.Tenant }
+
+func (s patient) Write(ctx context.Context, doc idp.Document, changes []idp.Change) error {
+	err := s.Tenant.Write(ctx, doc, changes)
+	if errors.Is(err, context.DeadlineExceeded) {
+		<-ctx.Done()
+	}
+	return err
 }
 
 type doubter struct{ idp.Tenant }

@@ -280,7 +280,7 @@ func sixKeys(t *testing.T, rewrite func(map[string]any)) (err error) {
 	synctest.Test(t, func(t *testing.T) {
 		w := emptyWorld(t)
 		w.app = w.addAccountApp(t, sim.AccountSettings{OverrideACS: east})
-		edit(t, w, signOn+"/audienceOverride", nil)
+		edit(w, signOn+"/audienceOverride", nil)
 		w.tenant = w.newTenant(t, token)
 		if rewrite != nil {
 			w.tenant = w.through(t, rewriter{w, rewrite})
@@ -340,7 +340,7 @@ func TestCustomAppsStayAsTheyAre(t *testing.T) {
 	if err := w.tenant.Write(t.Context(), doc, nil); err != nil {
 		t.Fatal(err)
 	}
-	if sent := string(w.requests()[1].body); strings.Contains(sent, "Override") {
+	if sent := string(w.Calls()[1].Body); strings.Contains(sent, "Override") {
 		t.Errorf("sent %s", sent)
 	}
 }

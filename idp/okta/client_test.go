@@ -63,7 +63,7 @@ func TestErrors(t *testing.T) {
 		{500, "E0000009", finding.IdPUnreachable, 4, true},
 		{502, "", finding.IdPUnreachable, 4, true},
 		{503, "E0000010", finding.IdPReadOnly, 4, false},
-		{304, "", finding.IdPAnswer, 1, false},
+		{300, "", finding.IdPAnswer, 1, false},
 		{200, "not an app", finding.IdPAnswer, 1, false},
 	}
 	for _, tt := range tests {
@@ -71,13 +71,13 @@ func TestErrors(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t)
-				w.answer = func(*http.Request) *http.Response {
+				w.Answer = func(*http.Request) *http.Response {
 					resp := reply(tt.status, `{"errorCode":"`+tt.code+`","errorSummary":"the summary","errorId":"oae-1","errorCauses":[{"errorSummary":"the cause"}]}`)
 					resp.Header.Set("X-Okta-Request-Id", "req-1")
 					return resp
 				}
 				_, err := w.tenant.Read(t.Context(), w.app)
-				if got := len(w.requests()); !finding.Is(err, tt.want) || got != tt.attempts {
+				if got := len(w.Calls()); !finding.Is(err, tt.want) || got != tt.attempts {
 					t.Errorf("read: %v after %d attempts, want %s after %d", err, got, tt.want, tt.attempts)
 				}
 				f, _ := finding.From(err)
@@ -87,10 +87,10 @@ func TestErrors(t *testing.T) {
 				if tt.status == 200 {
 					return
 				}
-				begun := len(w.requests())
+				begun := len(w.Calls())
 				err = w.tenant.Write(t.Context(), idp.Document{ID: w.app, Raw: json.RawMessage(`{}`)}, nil)
 				var again *idp.RetryError
-				if got := len(w.requests()) - begun; !finding.Is(err, tt.want) || errors.As(err, &again) != tt.again || got != 1 {
+				if got := len(w.Calls()) - begun; !finding.Is(err, tt.want) || errors.As(err, &again) != tt.again || got != 1 {
 					t.Errorf("write: %v, again %v, %d attempts; want %s, %v, 1", err, again != nil, got, tt.want, tt.again)
 				}
 			})
@@ -103,7 +103,7 @@ func TestOddAnswers(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{"html": "<html>sign in</html>", "another app": `{"id":"0oaOther"}`, "empty": "", "a list": "[]"} {
 		w := newWorld(t)
-		w.answer = func(*http.Request) *http.Response { return reply(200, body) }
+		w.Answer = func(*http.Request) *http.Response { return reply(200, body) }
 		if _, err := w.tenant.Read(t.Context(), w.app); !finding.Is(err, finding.IdPAnswer) {
 			t.Errorf("read %s: %v", name, err)
 		}
@@ -126,7 +126,7 @@ func TestAppIDsStayInTheirPath(t *testing.T) {
 			t.Errorf("%q: %v, %v", id, err, writeErr)
 		}
 	}
-	if n := len(w.requests()); n > 0 {
+	if n := len(w.Calls()); n > 0 {
 		t.Errorf("%d requests were made", n)
 	}
 }
@@ -138,7 +138,7 @@ func TestWriteSendsTheWholeApp(t *testing.T) {
 	w := newWorld(t)
 	doc := custom(t)
 	doc.ID = w.app
-	w.answer = func(*http.Request) *http.Response { return reply(200, "{}") }
+	w.Answer = func(*http.Request) *http.Response { return reply(200, "{}") }
 	change := idp.Change{Pointer: "/settings/signOn/recipient", Before: idp.QuoteJSON(east), After: idp.QuoteJSON(west)}
 	if err := w.tenant.Write(t.Context(), doc, []idp.Change{change}); err != nil {
 		t.Fatal(err)
@@ -146,18 +146,18 @@ func TestWriteSendsTheWholeApp(t *testing.T) {
 	want := `{"name":"acme_awsprod_1","label":"AWS prod","features":[],"signOnMode":"SAML_2_0","settings":{"app":{},"notes":{"admin":null},"signOn":{
  "defaultRelayState":"","ssoAcsUrl":"` + east + `","audience":"urn:amazon:webservices","recipient":"` + west + `","destination":"` + east + `",
  "acsEndpoints":[],"n":1.50}}}`
-	got := w.requests()[0]
-	if string(got.body) != want {
-		t.Errorf("sent %s\nwant %s", got.body, want)
+	got := w.Calls()[0]
+	if string(got.Body) != want {
+		t.Errorf("sent %s\nwant %s", got.Body, want)
 	}
-	if got.method != http.MethodPut || got.path != "/api/v1/apps/"+string(w.app) || got.query != "" ||
-		got.header.Get("Authorization") != "SSWS "+token || got.header.Get("Content-Type") != "application/json" || got.header.Get("Accept") != "application/json" {
-		t.Errorf("request %s %s?%s %v", got.method, got.path, got.query, got.header)
+	if got.Method != http.MethodPut || got.Path != "/api/v1/apps/"+string(w.app) || got.Query != "" ||
+		got.Header.Get("Authorization") != "SSWS "+token || got.Header.Get("Content-Type") != "application/json" || got.Header.Get("Accept") != "application/json" {
+		t.Errorf("request %s %s?%s %v", got.Method, got.Path, got.Query, got.Header)
 	}
 	stale := change
 	stale.Before = idp.QuoteJSON(west)
-	if err := w.tenant.Write(t.Context(), doc, []idp.Change{stale}); !finding.Is(err, finding.ChangedMeanwhile) || len(w.requests()) != 1 {
-		t.Errorf("a change from another value: %v, %d requests", err, len(w.requests()))
+	if err := w.tenant.Write(t.Context(), doc, []idp.Change{stale}); !finding.Is(err, finding.ChangedMeanwhile) || len(w.Calls()) != 1 {
+		t.Errorf("a change from another value: %v, %d requests", err, len(w.Calls()))
 	}
 }
 
@@ -171,10 +171,10 @@ func TestListPages(t *testing.T) {
 		}
 	}
 	docs, err := w.tenant.List(t.Context())
-	if err != nil || len(docs) != 1+450/3 || len(w.requests()) != 3 {
-		t.Errorf("%d apps in %d requests, %v", len(docs), len(w.requests()), err)
+	if err != nil || len(docs) != 1+450/3 || len(w.Calls()) != 3 {
+		t.Errorf("%d apps in %d requests, %v", len(docs), len(w.Calls()), err)
 	}
-	w.answer = func(*http.Request) *http.Response {
+	w.Answer = func(*http.Request) *http.Response {
 		resp := reply(200, "[]")
 		resp.Header["Link"] = []string{`</api/v1/apps?limit=200>; rel="self", </api/v1/apps?after=a,b>; rel = "next"`}
 		return resp
@@ -182,8 +182,8 @@ func TestListPages(t *testing.T) {
 	if _, err := w.tenant.List(t.Context()); !finding.Is(err, finding.IdPAnswer) {
 		t.Errorf("a circle of links: %v", err)
 	}
-	if last := w.requests()[len(w.requests())-1]; last.query != "after=a,b" {
-		t.Errorf("followed %q", last.query)
+	if last := w.Calls()[len(w.Calls())-1]; last.Query != "after=a,b" {
+		t.Errorf("followed %q", last.Query)
 	}
 }
 
@@ -200,18 +200,18 @@ func TestThrottledRead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.armed = []idptest.Fault{idptest.Throttled, idptest.Throttled}
+		w.Arm(idptest.Throttled, idptest.Throttled)
 		if _, err := w.tenant.Read(t.Context(), w.app); err != nil {
 			t.Fatal(err)
 		}
-		got := w.requests()
-		if len(got) != 3 || got[0].header.Get("X-Okta-Retry-For") != "" || got[2].header.Get("X-Okta-Retry-For") != "first-throttled" || got[2].header.Get("X-Okta-Retry-Count") != "2" {
-			t.Errorf("%d requests, last %v", len(got), got[len(got)-1].header)
+		got := w.Calls()
+		if len(got) != 3 || got[0].Header.Get("X-Okta-Retry-For") != "" || got[2].Header.Get("X-Okta-Retry-For") != "first-throttled" || got[2].Header.Get("X-Okta-Retry-Count") != "2" {
+			t.Errorf("%d requests, last %v", len(got), got[len(got)-1].Header)
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.armed = []idptest.Fault{idptest.Throttled}
+		w.Arm(idptest.Throttled)
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		begun := time.Now()
@@ -226,7 +226,7 @@ func TestAbsurdReset(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.answer = func(*http.Request) *http.Response { return throttledAnswer(time.Hour) }
+		w.Answer = func(*http.Request) *http.Response { return throttledAnswer(time.Hour) }
 		begun := time.Now()
 		_, err := w.tenant.Read(t.Context(), w.app)
 		writeErr := w.tenant.Write(t.Context(), idp.Document{ID: w.app, Raw: json.RawMessage(`{}`)}, nil)
@@ -243,7 +243,7 @@ func TestCalmTrafficLeavesTheRest(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.answer = func(*http.Request) *http.Response {
+		w.Answer = func(*http.Request) *http.Response {
 			resp := reply(200, `{"id":"`+string(w.app)+`"}`)
 			rate(resp, 100, 20, time.Now().Add(40*time.Second))
 			return resp

@@ -1,7 +1,6 @@
 package okta_test
 
 import (
-	"encoding/json"
 	"testing"
 
 	"github.com/samlfailover/samlfailover/idp"
@@ -62,21 +61,29 @@ func trio() []idp.Pointer {
 func fieldHarness(t *testing.T) idptest.Harness {
 	w := emptyWorld(t)
 	w.app = w.addAccountApp(t, sim.AccountSettings{OverrideACS: east})
-	w.useService(t, true)
-	return w.accountHarness(t, field)
+	return w.serviceHarness(t, true, field)
 }
 
 func overridesHarness(t *testing.T) idptest.Harness {
 	w := emptyWorld(t)
 	w.app = w.addAccountApp(t, sim.AccountSettings{Overrides: east})
-	w.useService(t, false)
-	return w.accountHarness(t, trio()...)
+	return w.serviceHarness(t, false, trio()...)
 }
 
-func (w *world) accountHarness(t *testing.T, acs ...idp.Pointer) idptest.Harness {
+// serviceHarness is the world with a catalogue app, reached as a service app.
+func (w *world) serviceHarness(t *testing.T, dpop bool, acs ...idp.Pointer) idptest.Harness {
+	w.useService(t, dpop)
 	h := w.harness(t)
 	h.Codec = proven()
 	h.ACS, h.Bystander = acs, "/settings/app/groupFilter"
+	h.ExpireToken = w.org.RevokeTokens
+	h.SetRights = func(on bool) {
+		app := serviceApp(t, dpop)
+		app.NoRole = !on
+		if err := w.org.PutServiceApp(app); err != nil {
+			t.Fatal(err)
+		}
+	}
 	return h
 }
 
@@ -97,7 +104,7 @@ func (w *world) useService(t *testing.T, dpop bool) {
 	if err := tenant.Warm(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	w.forget()
+	w.Forget()
 }
 
 // harness is the world as the conformance suite wants it.
@@ -108,29 +115,8 @@ func (w *world) harness(t *testing.T) idptest.Harness {
 		RelayState: "/settings/signOn/defaultRelayState",
 		Objects: []idp.Pointer{"", "/accessibility", "/visibility", "/visibility/hide", "/credentials", "/credentials/userNameTemplate",
 			"/settings", "/settings/app", "/settings/notes", "/settings/notifications/vpn/network", "/settings/signOn"},
-		Snapshot:        func() json.RawMessage { return snapshot(t, w) },
-		Edit:            func(p idp.Pointer, v json.RawMessage) { edit(t, w, p, v) },
-		IgnoreNextWrite: w.org.IgnoreNextWrite,
-		LoseOnNextWrite: func(p idp.Pointer) { w.org.LoseFieldOnWrite(string(p)) },
-		LoseNextAnswer:  w.org.LoseNextAnswer,
-		SetReadOnly:     w.org.SetReadOnly,
-		Arm: func(f idptest.Fault, n int) {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			for range n {
-				w.armed = append(w.armed, f)
-			}
-		},
-		Calls: func() []idptest.Call {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			return append([]idptest.Call(nil), w.calls...)
-		},
+		Sim: w.org, Wire: w.Wire,
+		SetReadOnly: w.org.SetReadOnly,
+		SetRights:   w.org.SetAdmin,
 	}
-}
-
-func (w *world) forget() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.calls, w.log = nil, nil
 }

@@ -25,7 +25,7 @@ func provesPossession(t *testing.T, spoil tamper) (err error) {
 			w.org.SetReadings(sim.Readings{APINonce: apiNonce})
 			previous := ""
 			if spoil != nil {
-				w.answer = func(r *http.Request) *http.Response {
+				w.Answer = func(r *http.Request) *http.Response {
 					now := r.Header.Get("DPoP")
 					spoil(r, previous)
 					previous = now
@@ -106,10 +106,10 @@ func TestProofContents(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := map[string]bool{}
-	for _, r := range w.requests() {
-		parts := strings.Split(r.header.Get("DPoP"), ".")
+	for _, r := range w.Calls() {
+		parts := strings.Split(r.Header.Get("DPoP"), ".")
 		if len(parts) != 3 {
-			t.Fatalf("%s %s: no proof", r.method, r.path)
+			t.Fatalf("%s %s: no proof", r.Method, r.Path)
 		}
 		part := func(i int) map[string]any {
 			raw, err := base64.RawURLEncoding.DecodeString(parts[i])
@@ -125,16 +125,16 @@ func TestProofContents(t *testing.T) {
 		if header["typ"] != "dpop+jwt" || header["alg"] != "ES256" || key["kty"] != "EC" || key["d"] != nil {
 			t.Errorf("header %v", header)
 		}
-		if claims["htm"] != r.method || claims["htu"] != "https://"+host+r.path || claims["iat"] == nil {
-			t.Errorf("claims %v for %s %s", claims, r.method, r.path)
+		if claims["htm"] != r.Method || claims["htu"] != "https://"+host+r.Path || claims["iat"] == nil {
+			t.Errorf("claims %v for %s %s", claims, r.Method, r.Path)
 		}
 		jti, _ := claims["jti"].(string)
 		if jti == "" || seen[jti] {
 			t.Errorf("jti %q is missing or was used", jti)
 		}
 		seen[jti] = true
-		if _, bound := claims["ath"]; bound != strings.HasPrefix(r.path, "/api/") {
-			t.Errorf("%s: ath present: %v", r.path, bound)
+		if _, bound := claims["ath"]; bound != strings.HasPrefix(r.Path, "/api/") {
+			t.Errorf("%s: ath present: %v", r.Path, bound)
 		}
 	}
 	if len(seen) != 3 { // token without and with nonce, list

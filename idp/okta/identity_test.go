@@ -37,9 +37,9 @@ func TestIdentity(t *testing.T) {
 	if len(seen) != 2 {
 		t.Errorf("issuers %v: in Okta every app has its own", seen)
 	}
-	for _, r := range w.requests() {
-		if r.method != http.MethodGet || !strings.HasSuffix(r.path, "/sso/saml/metadata") || r.header.Get("Accept") != "application/xml" || len(r.body) > 0 {
-			t.Errorf("asked %s %s, accepting %q", r.method, r.path, r.header.Get("Accept"))
+	for _, r := range w.Calls() {
+		if r.Method != http.MethodGet || !strings.HasSuffix(r.Path, "/sso/saml/metadata") || r.Header.Get("Accept") != "application/xml" || len(r.Body) > 0 {
+			t.Errorf("asked %s %s, accepting %q", r.Method, r.Path, r.Header.Get("Accept"))
 		}
 	}
 }
@@ -64,7 +64,7 @@ func TestIdentityRefusals(t *testing.T) {
 		{"no such app", 404, "", `{"errorCode":"E0000007","errorSummary":"Not found"}`, finding.AppNotFound},
 	} {
 		w := newWorld(t)
-		w.answer = func(*http.Request) *http.Response {
+		w.Answer = func(*http.Request) *http.Response {
 			resp := reply(c.status, c.body)
 			resp.Header.Set("Content-Type", "application/xml")
 			resp.Header.Set("Location", c.header)

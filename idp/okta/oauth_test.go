@@ -282,15 +282,15 @@ func TestOddTokenAnswers(t *testing.T) {
 		"over already":     `{"access_token":"MARKER-SECRET","token_type":"Bearer","expires_in":-5}`,
 	} {
 		w := serviceWorld(t, false)
-		w.answer = func(r *http.Request) *http.Response {
+		w.Answer = func(r *http.Request) *http.Response {
 			if r.URL.Path == "/oauth2/v1/token" {
 				return reply(200, body)
 			}
 			return nil
 		}
 		_, err := w.tenant.Read(t.Context(), w.app)
-		if !finding.Is(err, finding.IdPAnswer) || strings.Contains(err.Error(), "MARKER") || len(w.requests()) != 1 {
-			t.Errorf("%s: %v after %d requests", name, err, len(w.requests()))
+		if !finding.Is(err, finding.IdPAnswer) || strings.Contains(err.Error(), "MARKER") || len(w.Calls()) != 1 {
+			t.Errorf("%s: %v after %d requests", name, err, len(w.Calls()))
 		}
 	}
 }
@@ -364,11 +364,11 @@ func TestTokenRevokedMidway(t *testing.T) {
 		doc, err := w.tenant.Read(t.Context(), w.app)
 		must(t, doc, err)
 		w.org.RevokeTokens()
-		w.forget()
+		w.Forget()
 		if err := w.tenant.Write(t.Context(), doc, nil); err != nil {
 			t.Errorf("dpop %v: %v", dpop, err)
 		}
-		if got := len(w.requests()); got != 3 { // refused, token, again
+		if got := len(w.Calls()); got != 3 { // refused, token, again
 			t.Errorf("dpop %v: %d requests", dpop, got)
 		}
 	}
@@ -378,7 +378,7 @@ func TestTokenRevokedMidway(t *testing.T) {
 func TestMissingFeatureKeepsTheToken(t *testing.T) {
 	t.Parallel()
 	w := serviceWorld(t, false)
-	w.answer = func(r *http.Request) *http.Response {
+	w.Answer = func(r *http.Request) *http.Response {
 		if r.URL.Path == "/oauth2/v1/token" {
 			return nil
 		}
@@ -411,11 +411,11 @@ func TestCredentialsAreNeverShown(t *testing.T) {
 	if !strings.Contains(out.String(), "level=DEBUG") || err == nil {
 		t.Fatalf("nothing to look at: %v", err)
 	}
-	for _, r := range w.requests() {
-		_, token, _ := strings.Cut(r.header.Get("Authorization"), " ")
-		for what, secret := range map[string]string{"access token": token, "proof": r.header.Get("DPoP"), "body": string(r.body)} {
+	for _, r := range w.Calls() {
+		_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		for what, secret := range map[string]string{"access token": token, "proof": r.Header.Get("DPoP"), "body": string(r.Body)} {
 			if len(secret) > 20 && strings.Contains(out.String(), secret) {
-				t.Errorf("the %s of %s %s shows", what, r.method, r.path)
+				t.Errorf("the %s of %s %s shows", what, r.Method, r.Path)
 			}
 		}
 	}

@@ -1,17 +1,9 @@
 package okta_test
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"maps"
 	"net/http"
-	"net/http/httptest"
 	"strconv"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -28,27 +20,14 @@ const (
 	token = "00-sandbox-token"
 )
 
-// world is a simulated org behind a round tripper: no sockets, so it works in
+// world is a simulated org at the end of a wire: no sockets, so it works in
 // virtual time.
 type world struct {
+	*idptest.Wire
 	org    *sim.Org
 	app    idp.AppID
 	tenant *okta.Tenant
 	via    http.RoundTripper // see through
-
-	mu    sync.Mutex
-	armed []idptest.Fault
-	calls []idptest.Call
-	log   []logged
-	// answer, when set, answers instead of the org; nil = the org does.
-	answer func(*http.Request) *http.Response
-}
-
-// logged is one request as it arrived.
-type logged struct {
-	method, path, query string
-	header              http.Header
-	body                []byte
 }
 
 func newWorld(t *testing.T) *world {
@@ -65,7 +44,7 @@ func emptyWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &world{org: org}
+	return &world{org: org, Wire: idptest.NewWire(t, map[string]http.Handler{host: org.Sites()[0].Handler}, style(), nil)}
 }
 
 const home = "https://us-east-1.console.aws.amazon.com/console/home?region=us-east-1"
@@ -110,7 +89,7 @@ func (w *world) transport() http.RoundTripper {
 	if w.via != nil {
 		return w.via
 	}
-	return w
+	return w.Wire
 }
 
 // connect makes a tenant with the credential in o.
@@ -124,81 +103,16 @@ func (w *world) connect(t *testing.T, o okta.Options) (*okta.Tenant, error) {
 	return okta.New(o)
 }
 
-// RoundTrip serves the org and notes every call.
-func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
-	if err := r.Context().Err(); err != nil {
-		return nil, err
+// style is how Okta's API looks from outside.
+func style() idptest.Style {
+	return idptest.Style{
+		Throttled: throttledAnswer,
+		Fault:     `{"errorCode":"E0000009","errorSummary":"Internal Server Error","errorLink":"E0000009","errorId":"oae1","errorCauses":[]}`,
+		ForeignNext: func() *http.Response {
+			return reply(200, "[]", "Link", "<https://"+idptest.ForeignHost+`/api/v1/apps?after=x>; rel="next"`)
+		},
+		Token: func(r *http.Request) bool { return r.URL.Path == "/oauth2/v1/token" },
 	}
-	var body []byte
-	if r.Body != nil {
-		body, _ = io.ReadAll(r.Body)
-		_ = r.Body.Close()
-	}
-	fault, answer := w.note(r, body)
-	if answer != nil {
-		if resp := answer(r); resp != nil {
-			return resp, nil
-		}
-	}
-	if r.URL.Host != host {
-		return nil, fmt.Errorf("nothing answers at %s", r.URL.Host)
-	}
-	in := r.Clone(r.Context())
-	in.Body = io.NopCloser(bytes.NewReader(body))
-	if fault != "" {
-		return w.faulty(fault, in)
-	}
-	return w.serve(in)
-}
-
-// note records the call and takes the fault armed for it.
-func (w *world) note(r *http.Request, body []byte) (idptest.Fault, func(*http.Request) *http.Response) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.calls = append(w.calls, idptest.Call{Host: r.URL.Host, Write: r.Method != http.MethodGet, Credential: r.Header.Get("Authorization") != ""})
-	w.log = append(w.log, logged{r.Method, r.URL.Path, r.URL.RawQuery, r.Header.Clone(), body})
-	if len(w.armed) == 0 {
-		return "", w.answer
-	}
-	f := w.armed[0]
-	w.armed = w.armed[1:]
-	return f, w.answer
-}
-
-// serve runs the simulator; a cut connection becomes an error.
-func (w *world) serve(r *http.Request) (resp *http.Response, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			if abort, ok := p.(error); !ok || !errors.Is(abort, http.ErrAbortHandler) {
-				panic(p)
-			}
-			resp, err = nil, errors.New("server closed the connection")
-		}
-	}()
-	rec := httptest.NewRecorder()
-	w.org.Sites()[0].Handler.ServeHTTP(rec, r)
-	rec.Header().Set("Date", time.Now().UTC().Format(http.TimeFormat))
-	return rec.Result(), nil
-}
-
-func (w *world) faulty(f idptest.Fault, r *http.Request) (*http.Response, error) {
-	switch f {
-	case idptest.Throttled:
-		return throttledAnswer(idptest.ThrottledFor), nil
-	case idptest.ServerError:
-		return reply(500, `{"errorCode":"E0000009","errorSummary":"Internal Server Error","errorLink":"E0000009","errorId":"oae1","errorCauses":[]}`), nil
-	case idptest.Redirect:
-		resp := reply(307, "")
-		resp.Header.Set("Location", "https://"+idptest.ForeignHost+r.URL.Path)
-		return resp, nil
-	case idptest.ForeignNext:
-		resp := reply(200, "[]")
-		resp.Header.Set("Link", "<https://"+idptest.ForeignHost+`/api/v1/apps?after=x>; rel="next"`)
-		return resp, nil
-	case idptest.TooLarge:
-		return reply(200, `{"id":"`+string(w.app)+`","x":"`+strings.Repeat("x", 9<<20)+`"}`), nil
-	}
-	return reply(200, `{"id":"`+string(w.app)+`","x":`+strings.Repeat("[", 100)+strings.Repeat("]", 100)+`}`), nil
 }
 
 func throttledAnswer(ahead time.Duration) *http.Response {
@@ -216,14 +130,9 @@ func rate(resp *http.Response, limit, remaining int, reset time.Time) {
 	resp.Header.Set("X-Rate-Limit-Reset", strconv.FormatInt(reset.Unix(), 10))
 }
 
-func reply(status int, body string) *http.Response {
-	return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(body))}
-}
-
-func (w *world) requests() []logged {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return append([]logged(nil), w.log...)
+// reply is a JSON answer.
+func reply(status int, body string, headers ...string) *http.Response {
+	return idptest.Reply(status, body, headers...)
 }
 
 func snapshot(t *testing.T, w *world) json.RawMessage {
@@ -236,28 +145,4 @@ func snapshot(t *testing.T, w *world) json.RawMessage {
 }
 
 // edit changes one value in the org, keeping number forms.
-func edit(t *testing.T, w *world, p idp.Pointer, value json.RawMessage) {
-	t.Helper()
-	err := w.org.EditApp(string(w.app), func(doc map[string]any) {
-		raw, err := json.Marshal(doc)
-		if err == nil && value == nil {
-			raw, err = idp.Delete(raw, p)
-		} else if err == nil {
-			raw, err = idp.Set(raw, p, value)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		next := map[string]any{}
-		d := json.NewDecoder(bytes.NewReader(raw))
-		d.UseNumber()
-		if err := d.Decode(&next); err != nil {
-			t.Fatal(err)
-		}
-		clear(doc)
-		maps.Copy(doc, next)
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+func edit(w *world, p idp.Pointer, value json.RawMessage) { idptest.Edit(w.org, w.app, p, value) }

@@ -64,7 +64,7 @@ func TestErrors(t *testing.T) {
 		{500, v2, finding.IdPUnreachable, 4, true},
 		{502, "<html>the message</html> TheError", finding.IdPUnreachable, 4, true},
 		{503, "the\nmessage\tTheError", finding.IdPUnreachable, 4, true},
-		{304, v2, finding.IdPAnswer, 1, false},
+		{300, v2, finding.IdPAnswer, 1, false},
 		{200, v2, finding.IdPAnswer, 1, false},
 	}
 	for _, tt := range tests {
@@ -73,7 +73,7 @@ func TestErrors(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, sim.Readings{})
 				w.warm(t)
-				w.answer = func(r *http.Request) *http.Response {
+				w.Answer = func(r *http.Request) *http.Response {
 					if r.URL.Path == tokenPath {
 						return nil
 					}
@@ -116,7 +116,7 @@ func TestOddAnswers(t *testing.T) {
 	for name, body := range map[string]string{"html": "<html>sign in</html>", "another app": `{"id":1}`, "empty": "", "a list": "[]", "an id that is none": `{"id":9.5}`} {
 		w := newWorld(t, sim.Readings{})
 		w.warm(t)
-		w.answer = func(*http.Request) *http.Response { return reply(200, body) }
+		w.Answer = func(*http.Request) *http.Response { return reply(200, body) }
 		if _, err := w.tenant.Read(t.Context(), w.app); !finding.Is(err, finding.IdPAnswer) {
 			t.Errorf("read %s: %v", name, err)
 		}
@@ -139,7 +139,7 @@ func TestAppIDsStayInTheirPath(t *testing.T) {
 			t.Errorf("%q: %v, %v", id, err, writeErr)
 		}
 	}
-	if n := len(w.requests()); n > 0 {
+	if n := len(w.Calls()); n > 0 {
 		t.Errorf("%d requests were made", n)
 	}
 }
@@ -151,20 +151,20 @@ func TestWriteSendsTheConfigurationOnly(t *testing.T) {
 	w := newWorld(t, sim.Readings{})
 	w.warm(t)
 	doc := custom(t, "/configuration/odd", `[null,1.50,"x",["x"],""]`)
-	w.answer = func(*http.Request) *http.Response { return reply(200, `{"id":928532}`) }
+	w.Answer = func(*http.Request) *http.Response { return reply(200, `{"id":928532}`) }
 	change := idp.Change{Pointer: inRecipient, Before: idp.QuoteJSON(east), After: idp.QuoteJSON(west)}
 	if err := w.tenant.Write(t.Context(), doc, []idp.Change{change}); err != nil {
 		t.Fatal(err)
 	}
 	want := `{"configuration":{"signature_algorithm":"SHA-256","certificate_id":123,"audience":"urn:amazon:webservices","consumer_url":"` + east + `","recipient":"` + west + `",
  "validator":` + quoted(every) + `,"relaystate":"","login":"https://acme.example/","logout_url":null,"saml_notonorafter":"3","odd":[null,1.50,"x",["x"],""]}}`
-	got := w.requests()[0]
-	if string(got.body) != want {
-		t.Errorf("sent %s\nwant %s", got.body, want)
+	got := w.Calls()[0]
+	if string(got.Body) != want {
+		t.Errorf("sent %s\nwant %s", got.Body, want)
 	}
-	if got.method != http.MethodPut || got.path != "/api/2/apps/928532" || got.query != "" || !strings.HasPrefix(got.header.Get("Authorization"), "bearer ") ||
-		got.header.Get("Content-Type") != "application/json" || got.header.Get("Accept") != "application/json" {
-		t.Errorf("request %s %s?%s %v", got.method, got.path, got.query, got.header)
+	if got.Method != http.MethodPut || got.Path != "/api/2/apps/928532" || got.Query != "" || !strings.HasPrefix(got.Header.Get("Authorization"), "bearer ") ||
+		got.Header.Get("Content-Type") != "application/json" || got.Header.Get("Accept") != "application/json" {
+		t.Errorf("request %s %s?%s %v", got.Method, got.Path, got.Query, got.Header)
 	}
 	for name, bad := range map[string][]idp.Change{
 		"from another value":        {{Pointer: inRecipient, Before: idp.QuoteJSON(west), After: idp.QuoteJSON(east)}},
@@ -172,12 +172,12 @@ func TestWriteSendsTheConfigurationOnly(t *testing.T) {
 		"the whole configuration":   {{Pointer: "/configuration", After: json.RawMessage("{}")}},
 		"another app's key":         {{Pointer: "/configurations/x", After: json.RawMessage("{}")}},
 	} {
-		if err := w.tenant.Write(t.Context(), doc, bad); err == nil || len(w.requests()) != 1 {
-			t.Errorf("a change %s: %v, %d requests", name, err, len(w.requests()))
+		if err := w.tenant.Write(t.Context(), doc, bad); err == nil || len(w.Calls()) != 1 {
+			t.Errorf("a change %s: %v, %d requests", name, err, len(w.Calls()))
 		}
 	}
 	bare := custom(t, "/configuration", "")
-	if err := w.tenant.Write(t.Context(), bare, nil); !finding.Is(err, finding.UnsupportedKind) || len(w.requests()) != 1 {
+	if err := w.tenant.Write(t.Context(), bare, nil); !finding.Is(err, finding.UnsupportedKind) || len(w.Calls()) != 1 {
 		t.Errorf("without a configuration: %v", err)
 	}
 }
@@ -195,8 +195,8 @@ func TestRolesSurviveAMove(t *testing.T) {
 			if diff := alsoChanged(t, w, before); len(diff) > 0 {
 				t.Errorf("%s: also changed: %v", name, diff)
 			}
-			for _, r := range w.requests() {
-				if bytes.Contains(r.body, []byte("role_ids")) {
+			for _, r := range w.Calls() {
+				if bytes.Contains(r.Body, []byte("role_ids")) {
 					t.Errorf("%s: sent role_ids", name)
 				}
 			}
@@ -234,7 +234,7 @@ func TestSaboteurBodiesAreNoticed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Header.Set("Authorization", w.requests()[0].header.Get("Authorization"))
+		r.Header.Set("Authorization", w.Calls()[0].Header.Get("Authorization"))
 		r.Header.Set("Content-Type", "application/json")
 		if resp, err := w.RoundTrip(r); err != nil || resp.StatusCode != 200 {
 			t.Fatal(resp, err)
@@ -249,7 +249,7 @@ func TestSaboteurBodiesAreNoticed(t *testing.T) {
 func TestNarrowValidatorStopsTheStep(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sim.Readings{})
-	edit(t, w, inValidator, json.RawMessage(quoted(`^https://signin\.aws\.amazon\.com/saml$`)))
+	edit(w, inValidator, json.RawMessage(quoted(`^https://signin\.aws\.amazon\.com/saml$`)))
 	_, err := idp.Step(t.Context(), w.tenant, onelogin.Codec{}, w.app, target("us-west-2"), idp.Hooks{})
 	if !finding.Is(err, finding.ACSValidator) || w.count("PUT", "/api/2/apps/"+string(w.app)) != 0 {
 		t.Errorf("%v", err)
@@ -297,8 +297,8 @@ func TestThrottledRead(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, sim.Readings{})
 				w.warm(t)
-				w.answer = func(*http.Request) *http.Response {
-					if len(w.requests()) > 1 {
+				w.Answer = func(*http.Request) *http.Response {
+					if len(w.Calls()) > 1 {
 						return nil
 					}
 					resp := reply(429, `{"message":"rate limit exceeded","statusCode":429}`)
@@ -362,11 +362,11 @@ func TestForeignCursor(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sim.Readings{})
 	w.warm(t)
-	w.armed = []idptest.Fault{idptest.ForeignNext}
+	w.Arm(idptest.ForeignNext)
 	if _, err := w.tenant.List(t.Context()); !finding.Is(err, finding.ForeignLink) {
 		t.Errorf("%v", err)
 	}
-	for _, c := range w.calls {
+	for _, c := range w.Calls() {
 		if c.Host != host {
 			t.Errorf("a call reached %s", c.Host)
 		}
@@ -389,12 +389,12 @@ func TestTheSecretIsNeverShown(t *testing.T) {
 		fmt.Fprintf(&out, "%v", err)
 	}
 	broken := w.newTenant(t, clientID, marker)
-	w.answer = func(*http.Request) *http.Response {
+	w.Answer = func(*http.Request) *http.Response {
 		return reply(200, `{"access_token":"MARKER-SECRET with a space","expires_in":36000}`)
 	}
 	_, err := broken.Read(t.Context(), w.app)
 	fmt.Fprintf(&out, "%v %+v %#v", err, broken, broken)
-	w.answer = func(*http.Request) *http.Response { return reply(200, `{"access_token":"MARKER-SECRET"`) }
+	w.Answer = func(*http.Request) *http.Response { return reply(200, `{"access_token":"MARKER-SECRET"`) }
 	_, err = broken.Read(t.Context(), w.app)
 	fmt.Fprintf(&out, "%v", err)
 	if strings.Contains(out.String(), marker) {

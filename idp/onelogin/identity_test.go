@@ -69,12 +69,12 @@ func TestIdentity(t *testing.T) {
 		case c.code == "" && (err != nil || got.Issuer != want.EntityID || len(got.Certificates) != 1 || !bytes.Equal(got.Certificates[0], want.Signing[0])):
 			t.Errorf("%s: %+v, want %+v (%v)", c.why, got, want, err)
 		}
-		for _, r := range w.requests() {
-			if r.method != http.MethodGet {
-				t.Errorf("%s: made a %s", c.why, r.method)
+		for _, r := range w.Calls() {
+			if r.Method != http.MethodGet {
+				t.Errorf("%s: made a %s", c.why, r.Method)
 			}
 		}
-		if n := len(w.requests()); n != c.calls {
+		if n := len(w.Calls()); n != c.calls {
 			t.Errorf("%s: %d calls, want %d", c.why, n, c.calls)
 		}
 	}

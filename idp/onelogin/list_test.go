@@ -106,7 +106,7 @@ func TestListPages(t *testing.T) {
 
 // pagesOf answers lists of apps from the test's own pages.
 func pagesOf(t *testing.T, w *world, page func(query string) (ids []int, header, value string)) {
-	w.answer = func(r *http.Request) *http.Response {
+	w.Answer = func(r *http.Request) *http.Response {
 		switch {
 		case r.URL.Path == tokenPath:
 			return nil
@@ -182,7 +182,7 @@ func TestOddPages(t *testing.T) {
 		virtual(t, func(t *testing.T) {
 			w := newWorld(t, sim.Readings{})
 			pages := 0
-			w.answer = func(r *http.Request) *http.Response {
+			w.Answer = func(r *http.Request) *http.Response {
 				if r.URL.Path == tokenPath {
 					return nil
 				}
@@ -208,7 +208,7 @@ func virtual(t *testing.T, f func(t *testing.T)) {
 func TestConnectorsFail(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sim.Readings{})
-	w.answer = func(r *http.Request) *http.Response {
+	w.Answer = func(r *http.Request) *http.Response {
 		if r.URL.Path == "/api/2/connectors" {
 			return reply(422, `{"message":"no","name":"UnprocessableEntityError","statusCode":422}`)
 		}

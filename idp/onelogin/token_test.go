@@ -21,11 +21,11 @@ func TestTokenRequest(t *testing.T) {
 	if _, err := w.tenant.Read(t.Context(), w.app); err != nil {
 		t.Fatal(err)
 	}
-	got := w.requests()
-	id, pass, ok := (&http.Request{Header: got[0].header}).BasicAuth()
-	if len(got) != 2 || got[0].method != "POST" || got[0].path != tokenPath || string(got[0].body) != `{"grant_type":"client_credentials"}` ||
-		!ok || id != clientID || pass != clientSecret || got[0].header.Get("Content-Type") != "application/json" {
-		t.Errorf("%d requests, first %s %s %s", len(got), got[0].method, got[0].path, got[0].body)
+	got := w.Calls()
+	id, pass, ok := (&http.Request{Header: got[0].Header}).BasicAuth()
+	if len(got) != 2 || got[0].Method != "POST" || got[0].Path != tokenPath || string(got[0].Body) != `{"grant_type":"client_credentials"}` ||
+		!ok || id != clientID || pass != clientSecret || got[0].Header.Get("Content-Type") != "application/json" {
+		t.Errorf("%d requests, first %s %s %s", len(got), got[0].Method, got[0].Path, got[0].Body)
 	}
 }
 
@@ -74,13 +74,13 @@ func TestOtherProcessesKeepTheirToken(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		begun := len(w.requests())
-		if _, err := other.Read(t.Context(), w.app); err != nil || len(w.requests()) != begun+1 {
-			t.Errorf("another process with this credential: %v, %d calls", err, len(w.requests())-begun)
+		begun := len(w.Calls())
+		if _, err := other.Read(t.Context(), w.app); err != nil || len(w.Calls()) != begun+1 {
+			t.Errorf("another process with this credential: %v, %d calls", err, len(w.Calls())-begun)
 		}
-		for _, r := range w.requests() {
-			if strings.HasPrefix(r.path, "/auth/") && r.path != tokenPath {
-				t.Errorf("called %s", r.path)
+		for _, r := range w.Calls() {
+			if strings.HasPrefix(r.Path, "/auth/") && r.Path != tokenPath {
+				t.Errorf("called %s", r.Path)
 			}
 		}
 		if n := w.org.Revocations(); n > 0 {
@@ -120,15 +120,15 @@ func TestRefusedToken(t *testing.T) {
 	if _, err := w.tenant.Read(t.Context(), w.app); err != nil || w.count("POST", tokenPath) != 1 {
 		t.Errorf("%v, %d token requests", err, w.count("POST", tokenPath))
 	}
-	w.answer = func(r *http.Request) *http.Response {
+	w.Answer = func(r *http.Request) *http.Response {
 		if r.URL.Path == tokenPath {
 			return nil
 		}
 		return reply(401, `{"message":"Unauthorized","statusCode":401,"name":"UnauthorizedError"}`)
 	}
-	begun := len(w.requests())
-	if _, err := w.tenant.Read(t.Context(), w.app); !finding.Is(err, finding.IdPAuth) || len(w.requests()) != begun+3 {
-		t.Errorf("%v after %d calls, want call, token, call", err, len(w.requests())-begun)
+	begun := len(w.Calls())
+	if _, err := w.tenant.Read(t.Context(), w.app); !finding.Is(err, finding.IdPAuth) || len(w.Calls()) != begun+3 {
+		t.Errorf("%v after %d calls, want call, token, call", err, len(w.Calls())-begun)
 	}
 }
 
@@ -180,7 +180,7 @@ func TestOddTokens(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, sim.Readings{})
-				w.answer = func(r *http.Request) *http.Response {
+				w.Answer = func(r *http.Request) *http.Response {
 					if r.URL.Path == tokenPath {
 						return reply(tt.status, tt.body)
 					}

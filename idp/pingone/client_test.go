@@ -83,7 +83,7 @@ func TestErrors(t *testing.T) {
 		{500, finding.IdPUnreachable, 4, true},
 		{502, finding.IdPUnreachable, 4, true},
 		{503, finding.IdPUnreachable, 4, true},
-		{304, finding.IdPAnswer, 1, false},
+		{300, finding.IdPAnswer, 1, false},
 		{200, finding.IdPAnswer, 1, false}, // but not an app
 	}
 	for _, tt := range tests {
@@ -91,7 +91,7 @@ func TestErrors(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t).warm(t)
-				w.answer = func(r *http.Request) *http.Response {
+				w.Answer = func(r *http.Request) *http.Response {
 					if r.URL.Host != apiHost {
 						return nil
 					}
@@ -128,7 +128,7 @@ func TestOddAnswers(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{"html": "<html>sign in</html>", "another app": `{"id":"` + appID + `"}`, "empty": "", "a list": "[]", "null": "null"} {
 		w := newWorld(t).warm(t)
-		w.answer = func(*http.Request) *http.Response { return reply(200, body) }
+		w.Answer = func(*http.Request) *http.Response { return reply(200, body) }
 		if _, err := w.tenant.Read(t.Context(), w.app); !finding.Is(err, finding.IdPAnswer) {
 			t.Errorf("read %s: %v", name, err)
 		}
@@ -148,7 +148,7 @@ func TestAppIDsStayInTheirPath(t *testing.T) {
 			t.Errorf("%q: %v, %v", id, err, writeErr)
 		}
 	}
-	if n := len(w.requests()); n > 0 {
+	if n := len(w.Calls()); n > 0 {
 		t.Errorf("%d requests were made", n)
 	}
 }
@@ -159,7 +159,7 @@ func TestWriteSendsTheWholeApp(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).warm(t)
 	doc := app(t)
-	w.answer = func(*http.Request) *http.Response { return reply(200, "{}") }
+	w.Answer = func(*http.Request) *http.Response { return reply(200, "{}") }
 	change := idp.Change{Pointer: "/acsUrls", Before: json.RawMessage(list(east, west)), After: json.RawMessage(list(west, east))}
 	for range 2 {
 		if err := w.tenant.Write(t.Context(), doc, []idp.Change{change}); err != nil {
@@ -170,22 +170,22 @@ func TestWriteSendsTheWholeApp(t *testing.T) {
  "type":"WEB_APP","protocol":"SAML","tags":[],
  "acsUrls":["` + west + `","` + east + `"],"assertionDuration":300,"n":1.50,"nothing":null,
  "idpSigning":{"algorithm":"SHA256withRSA","key":{"id":"k1"}},"spEntityId":"urn:amazon:webservices"}`
-	got, second := w.requests()[0], w.requests()[1]
-	if string(got.body) != want {
-		t.Errorf("sent %s\nwant %s", got.body, want)
+	got, second := w.Calls()[0], w.Calls()[1]
+	if string(got.Body) != want {
+		t.Errorf("sent %s\nwant %s", got.Body, want)
 	}
-	if got.method != http.MethodPut || got.path != "/v1/environments/"+w.env+"/applications/"+appID || got.query != "" ||
-		!strings.HasPrefix(got.header.Get("Authorization"), "Bearer ") || got.header.Get("Content-Type") != "application/json" || got.header.Get("Accept") != "application/json" {
-		t.Errorf("request %s %s?%s %v", got.method, got.path, got.query, got.header)
+	if got.Method != http.MethodPut || got.Path != "/v1/environments/"+w.env+"/applications/"+appID || got.Query != "" ||
+		!strings.HasPrefix(got.Header.Get("Authorization"), "Bearer ") || got.Header.Get("Content-Type") != "application/json" || got.Header.Get("Accept") != "application/json" {
+		t.Errorf("request %s %s?%s %v", got.Method, got.Path, got.Query, got.Header)
 	}
 	const transaction = "X-Ping-External-Transaction-ID" // at most 100 letters, digits and a few signs
-	if id := got.header.Get(transaction); !regexp.MustCompile(`^samlfailover-[A-Z0-9]{20,80}$`).MatchString(id) || id == second.header.Get(transaction) {
-		t.Errorf("transaction id %q, then %q", id, second.header.Get(transaction))
+	if id := got.Header.Get(transaction); !regexp.MustCompile(`^samlfailover-[A-Z0-9]{20,80}$`).MatchString(id) || id == second.Header.Get(transaction) {
+		t.Errorf("transaction id %q, then %q", id, second.Header.Get(transaction))
 	}
 	stale := change
 	stale.Before = json.RawMessage(list(west, east))
-	if err := w.tenant.Write(t.Context(), doc, []idp.Change{stale}); !finding.Is(err, finding.ChangedMeanwhile) || len(w.requests()) != 2 {
-		t.Errorf("a change from another value: %v, %d requests", err, len(w.requests()))
+	if err := w.tenant.Write(t.Context(), doc, []idp.Change{stale}); !finding.Is(err, finding.ChangedMeanwhile) || len(w.Calls()) != 2 {
+		t.Errorf("a change from another value: %v, %d requests", err, len(w.Calls()))
 	}
 }
 
@@ -206,8 +206,8 @@ func TestWriteGuards(t *testing.T) {
 		"enabled is dropped":  {app(t), []idp.Change{{Pointer: "/enabled", Before: json.RawMessage("true")}}, finding.IdPAnswer},
 		"enabled is missing":  {app(t, "/enabled", ""), nil, finding.IdPAnswer},
 	} {
-		if err := w.tenant.Write(t.Context(), tt.doc, tt.change); !finding.Is(err, tt.code) || len(w.requests()) > 0 {
-			t.Errorf("%s: %v, %d requests", name, err, len(w.requests()))
+		if err := w.tenant.Write(t.Context(), tt.doc, tt.change); !finding.Is(err, tt.code) || len(w.Calls()) > 0 {
+			t.Errorf("%s: %v, %d requests", name, err, len(w.Calls()))
 		}
 	}
 }
@@ -269,10 +269,10 @@ func TestListPages(t *testing.T) {
 		}
 	}
 	docs, err := w.tenant.List(t.Context())
-	if err != nil || len(docs) != 1+24/3 || len(w.requests()) != 3 {
-		t.Errorf("%d apps in %d requests, %v", len(docs), len(w.requests()), err)
+	if err != nil || len(docs) != 1+24/3 || len(w.Calls()) != 3 {
+		t.Errorf("%d apps in %d requests, %v", len(docs), len(w.Calls()), err)
 	}
-	w.answer = func(*http.Request) *http.Response {
+	w.Answer = func(*http.Request) *http.Response {
 		return reply(200, `{"_links":{"next":{"href":"?cursor=abc"}},"_embedded":{"applications":[]}}`)
 	}
 	if _, err := w.tenant.List(t.Context()); !finding.Is(err, finding.IdPAnswer) {
@@ -337,19 +337,19 @@ func TestRetryAfter(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t).warm(t)
-		w.armed = []idptest.Fault{idptest.Throttled}
+		w.Arm(idptest.Throttled)
 		begun := time.Now()
 		if _, err := w.tenant.Read(t.Context(), w.app); err != nil || time.Since(begun) < idptest.ThrottledFor || time.Since(begun) > idptest.ThrottledFor+time.Second {
 			t.Errorf("%v after %v", err, time.Since(begun))
 		}
-		w.armed = []idptest.Fault{idptest.Throttled}
+		w.Arm(idptest.Throttled)
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		begun = time.Now()
 		if _, err := w.tenant.Read(ctx, w.app); !finding.Is(err, finding.IdPThrottled) || time.Since(begun) > time.Second {
 			t.Errorf("a wait beyond the deadline: %v after %v", err, time.Since(begun))
 		}
-		w.answer = func(*http.Request) *http.Response { return throttled(time.Hour) }
+		w.Answer = func(*http.Request) *http.Response { return throttled(time.Hour) }
 		var again *idp.RetryError
 		if err := w.tenant.Write(t.Context(), app(t), nil); !finding.Is(err, finding.IdPThrottled) || errors.As(err, &again) || time.Since(begun) > 2*time.Second {
 			t.Errorf("an hour: %v after %v", err, time.Since(begun))
@@ -416,7 +416,7 @@ func TestRoles(t *testing.T) {
 				if !finding.Is(err, finding.IdPPermission) {
 					t.Errorf("%s: the list: %v", tt.name, err)
 				}
-				w.edit(t, "/acsUrls", json.RawMessage(list(east)))
+				w.edit("/acsUrls", json.RawMessage(list(east)))
 				continue
 			}
 			if !finding.Is(err, finding.IdPPermission) || !bytes.Equal(before, w.snapshot(t)) {
@@ -446,7 +446,7 @@ func TestSecretsAreNeverShown(t *testing.T) {
 				t.Fatal(err)
 			}
 			show(err)
-			w.answer = func(r *http.Request) *http.Response {
+			w.Answer = func(r *http.Request) *http.Response {
 				if r.URL.Host == authHost {
 					return reply(200, `{"access_token":"`+token+`","token_type":"Bearer","expires_in":3600}`)
 				}
@@ -455,7 +455,7 @@ func TestSecretsAreNeverShown(t *testing.T) {
 			_, err = tenant.Read(t.Context(), w.app)
 			show(err)
 			show(tenant.Write(t.Context(), app(t), nil))
-			w.answer = func(*http.Request) *http.Response {
+			w.Answer = func(*http.Request) *http.Response {
 				return reply(200, `{"access_token":"`+token+`","token_type":"MAC"}`)
 			}
 			_, err = tenant.Read(t.Context(), w.app)

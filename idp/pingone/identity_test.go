@@ -27,9 +27,9 @@ func TestIdentity(t *testing.T) {
 	if err != nil || got.Issuer != want.EntityID || len(got.Certificates) != 1 || !bytes.Equal(got.Certificates[0], want.Signing[0]) {
 		t.Errorf("%+v, want %+v (%v)", got, want, err)
 	}
-	for _, r := range w.requests() {
-		if r.method != http.MethodGet || r.host != "auth.pingone.com" || r.path != "/"+w.env+"/saml20/metadata/"+string(w.app) || r.header.Get("Authorization") != "" {
-			t.Errorf("asked %s %s%s with credential %q", r.method, r.host, r.path, r.header.Get("Authorization"))
+	for _, r := range w.Calls() {
+		if r.Method != http.MethodGet || r.Host != "auth.pingone.com" || r.Path != "/"+w.env+"/saml20/metadata/"+string(w.app) || r.Header.Get("Authorization") != "" {
+			t.Errorf("asked %s %s%s with credential %q", r.Method, r.Host, r.Path, r.Header.Get("Authorization"))
 		}
 	}
 }
@@ -52,7 +52,7 @@ func TestIdentityRefusals(t *testing.T) {
 		{"a redirect away", 302, "https://evil.example/metadata", "", finding.ForeignLink},
 	} {
 		w := newWorld(t)
-		w.answer = func(*http.Request) *http.Response {
+		w.Answer = func(*http.Request) *http.Response {
 			resp := reply(c.status, c.body)
 			resp.Header.Set("Location", c.location)
 			return resp

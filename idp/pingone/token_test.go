@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/samlfailover/samlfailover/finding"
+	"github.com/samlfailover/samlfailover/idp/idptest"
 	"github.com/samlfailover/samlfailover/idp/pingone"
 	sim "github.com/samlfailover/samlfailover/sandbox/pingone"
 )
@@ -31,12 +32,12 @@ func TestTokenMethods(t *testing.T) {
 		if _, err := w.tenant.Read(t.Context(), w.app); err != nil {
 			t.Fatal(tt.right, err)
 		}
-		ask, read := w.requests()[0], w.requests()[1]
-		if ask.host != authHost || ask.path != "/"+w.home+"/as/token" || ask.method != http.MethodPost || ask.header.Get("Content-Type") != "application/x-www-form-urlencoded" {
-			t.Errorf("asked %s %s%s %v", ask.method, ask.host, ask.path, ask.header)
+		ask, read := w.Calls()[0], w.Calls()[1]
+		if ask.Host != authHost || ask.Path != "/"+w.home+"/as/token" || ask.Method != http.MethodPost || ask.Header.Get("Content-Type") != "application/x-www-form-urlencoded" {
+			t.Errorf("asked %s %s%s %v", ask.Method, ask.Host, ask.Path, ask.Header)
 		}
-		if read.host != apiHost || !strings.HasPrefix(read.path, "/v1/environments/"+w.env+"/") || strings.Contains(read.header.Get("Authorization"), "Basic") {
-			t.Errorf("read %s%s %v", read.host, read.path, read.header)
+		if read.Host != apiHost || !strings.HasPrefix(read.Path, "/v1/environments/"+w.env+"/") || strings.Contains(read.Header.Get("Authorization"), "Basic") {
+			t.Errorf("read %s%s %v", read.Host, read.Path, read.Header)
 		}
 		checkCredential(t, tt.right, ask)
 		err := w.newTenant(t, pingone.Options{Auth: tt.wrong}).Warm(t.Context())
@@ -47,21 +48,21 @@ func TestTokenMethods(t *testing.T) {
 }
 
 // checkCredential looks for the credential in its one place (RFC 6749, 2.3.1).
-func checkCredential(t *testing.T, auth pingone.Auth, ask logged) {
+func checkCredential(t *testing.T, auth pingone.Auth, ask idptest.Call) {
 	t.Helper()
-	form, err := url.ParseQuery(string(ask.body))
+	form, err := url.ParseQuery(string(ask.Body))
 	if err != nil || form.Get("grant_type") != "client_credentials" || form.Has("scope") {
 		t.Errorf("form %v, %v", form, err)
 	}
 	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(clientID)+":"+url.QueryEscape(clientSecret)))
 	switch auth {
 	case pingone.AuthBasic:
-		if ask.header.Get("Authorization") != basic || form.Has("client_secret") || form.Has("client_id") {
-			t.Errorf("basic: %v %v", ask.header, form)
+		if ask.Header.Get("Authorization") != basic || form.Has("client_secret") || form.Has("client_id") {
+			t.Errorf("basic: %v %v", ask.Header, form)
 		}
 	case pingone.AuthPost:
-		if ask.header.Get("Authorization") != "" || form.Get("client_secret") != clientSecret || form.Get("client_id") != clientID {
-			t.Errorf("post: %v %v", ask.header, form)
+		if ask.Header.Get("Authorization") != "" || form.Get("client_secret") != clientSecret || form.Get("client_id") != clientID {
+			t.Errorf("post: %v %v", ask.Header, form)
 		}
 	}
 }
@@ -75,11 +76,12 @@ func TestHosts(t *testing.T) {
 			t.Errorf("%s: %d apps, %v", tld, len(docs), err)
 		}
 		if w.asked("api.pingone."+tld) != 1 || w.asked("auth.pingone."+tld) != 1 {
-			t.Errorf("%s: %v", tld, w.requests())
+			t.Errorf("%s: %v", tld, w.Calls())
 		}
 	}
 	w := newWorld(t)
-	w.sites["ping.internal.example:8443"], w.sites["login.internal.example"] = w.sites[apiHost], w.sites[authHost]
+	w.AddHost("ping.internal.example:8443", w.Host(apiHost))
+	w.AddHost("login.internal.example", w.Host(authHost))
 	tenant := w.newTenant(t, pingone.Options{TLD: "asia", APIURL: "https://ping.internal.example:8443", AuthURL: "https://login.internal.example"})
 	if _, err := tenant.Read(t.Context(), w.app); err != nil || w.asked("ping.internal.example:8443") != 1 || w.asked("login.internal.example") != 1 {
 		t.Errorf("replaced hosts: %v", err)
@@ -114,7 +116,7 @@ func TestTokenAnswers(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t)
-				w.answer = func(*http.Request) *http.Response { return reply(tt.status, tt.body) }
+				w.Answer = func(*http.Request) *http.Response { return reply(tt.status, tt.body) }
 				_, err := w.tenant.Read(t.Context(), w.app)
 				f, ok := finding.From(err)
 				if f.Code != tt.want || w.asked(authHost) != tt.asked || w.asked(apiHost) != 0 {
@@ -130,7 +132,7 @@ func TestTokenAnswers(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t)
-			w.answer = func(r *http.Request) *http.Response {
+			w.Answer = func(r *http.Request) *http.Response {
 				if r.URL.Host == apiHost {
 					return reply(200, `{"id":"`+string(w.app)+`"}`)
 				}
@@ -188,7 +190,7 @@ func TestMoveNeedsNoToken(t *testing.T) {
 					time.Sleep(time.Minute)
 				}
 			}
-			w.answer = func(r *http.Request) *http.Response {
+			w.Answer = func(r *http.Request) *http.Response {
 				if r.URL.Host == authHost {
 					return reply(503, "{}")
 				}
@@ -226,7 +228,7 @@ func TestWarmIsCheap(t *testing.T) {
 func TestTokenEndpointRedirects(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.answer = func(*http.Request) *http.Response {
+	w.Answer = func(*http.Request) *http.Response {
 		resp := reply(307, "")
 		resp.Header.Set("Location", "https://evil.example/as/token")
 		return resp
@@ -234,9 +236,9 @@ func TestTokenEndpointRedirects(t *testing.T) {
 	if err := w.tenant.Warm(t.Context()); !finding.Is(err, finding.ForeignLink) || w.asked("evil.example") > 0 {
 		t.Errorf("%v, %d calls went there", err, w.asked("evil.example"))
 	}
-	for _, r := range w.requests() {
-		if r.host != authHost && (r.header.Get("Authorization") != "" || bytes.Contains(r.body, []byte("secret"))) {
-			t.Errorf("a credential reached %s", r.host)
+	for _, r := range w.Calls() {
+		if r.Host != authHost && (r.Header.Get("Authorization") != "" || bytes.Contains(r.Body, []byte("secret"))) {
+			t.Errorf("a credential reached %s", r.Host)
 		}
 	}
 }

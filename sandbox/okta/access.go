@@ -47,6 +47,9 @@ func (o *Org) access(r *http.Request) access {
 		return want != "" && subtle.ConstantTimeCompare([]byte(token), []byte(want)) == 1
 	}
 	if a := (access{read: same(o.o.APIToken) || same(o.o.ReaderToken), write: same(o.o.APIToken)}); a.read {
+		if !o.faults.isAdmin() {
+			return access{}
+		}
 		return a
 	}
 	return access{wrong: refused("", "")}

@@ -7,6 +7,7 @@ import "sync"
 type faults struct {
 	mu          sync.Mutex
 	readOnly    bool
+	noAdmin     bool
 	next        []effect
 	onRead      func(id string)
 	beforeWrite func(id string)
@@ -25,6 +26,14 @@ func (o *Org) SetReadOnly(on bool) {
 	o.faults.mu.Lock()
 	defer o.faults.mu.Unlock()
 	o.faults.readOnly = on
+}
+
+// SetAdmin takes the admin role from the users of the API tokens, or gives it
+// back: without it every call gets 403 E0000006.
+func (o *Org) SetAdmin(on bool) {
+	o.faults.mu.Lock()
+	defer o.faults.mu.Unlock()
+	o.faults.noAdmin = !on
 }
 
 // IgnoreNextWrite makes the next valid write answer 200 with the new document
@@ -68,6 +77,12 @@ func (f *faults) isReadOnly() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.readOnly
+}
+
+func (f *faults) isAdmin() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !f.noAdmin
 }
 
 // take returns the fault of the write that is about to take effect.

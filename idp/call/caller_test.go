@@ -298,3 +298,33 @@ func TestCircuitStaysClosed(t *testing.T) {
 		}
 	})
 }
+
+// What says that it is no JSON is not taken for an answer, whatever stands in
+// it; who asks for something else judges that himself.
+func TestTypesOfAnswers(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		says, accept string
+		taken        bool
+	}{
+		{"application/json", "", true},
+		{"application/json;charset=UTF-8", "", true},
+		{"application/hal+json", "", true},
+		{"", "", true}, // nothing is said
+		{"text/html; charset=utf-8", "", false},
+		{"text/plain", "application/json", false},
+		{"application/jsonp", "", false},
+		{"application/xml;charset=ISO-8859-1", "application/xml", true},
+		{";", "", false},
+	} {
+		s := &server{answer: func(*http.Request) (*http.Response, error) { return reply(200, "Content-Type", tt.says) }}
+		header := http.Header{}
+		if tt.accept != "" {
+			header.Set("Accept", tt.accept)
+		}
+		_, err := caller(t, s, vendor()).Get(t.Context(), call.Request{Subject: "app 1", Path: "/x", Header: header})
+		if tt.taken && err != nil || !tt.taken && !finding.Is(err, finding.IdPAnswer) {
+			t.Errorf("type %q where %q was asked for: %v", tt.says, tt.accept, err)
+		}
+	}
+}

@@ -78,12 +78,13 @@ func (t *Tokens) Get(ctx context.Context) (Token, error) {
 	return Token{}, err
 }
 
-// Warm fetches a new token when the one kept has less than half of its life
-// left, so that a move in the next half needs none. On an error the old one
+// Warm fetches a new token when the one kept has less than three fifths of its
+// life left: then more than half is left until the next Warm, a minute or two
+// later, so that a move in the next half needs none. On an error the old one
 // stays.
 func (t *Tokens) Warm(ctx context.Context) error {
 	kept := t.kept()
-	if left := kept.left(time.Now()); left > 0 && left >= kept.life()/2 {
+	if left := kept.left(time.Now()); left > 0 && left >= kept.life()*3/5 {
 		return nil
 	}
 	return t.renew(ctx, kept)

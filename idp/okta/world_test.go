@@ -1,6 +1,7 @@
 package okta_test
 
 import (
+	"crypto/rsa"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -40,7 +41,8 @@ func newWorld(t *testing.T) *world {
 
 func emptyWorld(t *testing.T) *world {
 	t.Helper()
-	org, err := sim.New(sim.Options{Host: host, APIToken: token, ReaderToken: "reader", Tenant: "okta"})
+	org, err := sim.New(sim.Options{Host: host, APIToken: token, ReaderToken: "reader", Tenant: "okta",
+		NewKey: func() (*rsa.PrivateKey, error) { return rsaKey(t), nil }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -75,7 +75,7 @@ func New(o Options) (*Tenant, error) {
 		bucket: &call.Bucket{Assumed: assumedRate}, log: o.Logger}, nil
 }
 
-// Warm fetches a token when there is none or less than half of its ten hours is
+// Warm fetches a token when there is none or less than six of its ten hours are
 // left. It cannot do more: OneLogin gives out the same token until it ends, and
 // refreshing or revoking it would end it for every process with the same
 // credential. So in the last minutes of a token's life a move may have to ask

@@ -10,6 +10,7 @@ import (
 
 	"github.com/samlfailover/samlfailover/finding"
 	"github.com/samlfailover/samlfailover/idp"
+	"github.com/samlfailover/samlfailover/idp/idptest"
 	"github.com/samlfailover/samlfailover/idp/onelogin"
 	sim "github.com/samlfailover/samlfailover/sandbox/onelogin"
 )
@@ -109,6 +110,20 @@ func TestWarm(t *testing.T) {
 			t.Errorf("a move after a warm day: %v, %d token requests", err, w.count("POST", tokenPath))
 		}
 	})
+}
+
+// spec 9.2: warmed every minute, a move needs no token for 29 minutes after the
+// token endpoint has begun to refuse; but for one window that nobody can close.
+// OneLogin gives out the same token until its ten hours are over, so what is
+// refused in the last 29 minutes of them (and the half minute in which a token
+// is no more trusted to arrive) can be over when the move begins.
+func TestTokenFreshness(t *testing.T) {
+	t.Parallel()
+	const life, lastMoments = 10 * time.Hour, 30 * time.Second
+	idptest.RunFreshness(t, idptest.Freshness{Harness: harness(sim.Readings{}), Life: life, Exempt: func(refused, moved time.Duration) bool {
+		end := refused.Truncate(life) + life
+		return refused >= end-29*time.Minute-lastMoments && moved >= end-lastMoments
+	}})
 }
 
 // A token that ends early is replaced once; then the credential is at fault.

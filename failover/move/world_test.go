@@ -213,17 +213,24 @@ func (w *world) config() move.Config {
 // operator's switchover.
 func (w *world) plan(t testing.TB, req *failover.Request) failover.Plan {
 	t.Helper()
-	s := failover.Situation{Now: time.Now(), Federation: w.fed, Request: req}
+	var apps []failover.AppState
+	for _, a := range w.fed.Apps {
+		app, _ := w.app(a.ID)
+		apps = append(apps, failover.AppState{Ref: a, App: app, ReadAt: time.Now()})
+	}
+	return planOf(t, w.fed, apps, req)
+}
+
+// planOf is the same for any federation.
+func planOf(t testing.TB, f federation.Federation, apps []failover.AppState, req *failover.Request) failover.Plan {
+	t.Helper()
+	s := failover.Situation{Now: time.Now(), Federation: f, Request: req, Apps: apps}
 	s.Federation.Policy = federation.Policy{Mode: federation.Auto, AcceptFewerVantages: true}
-	for _, r := range w.fed.Regions {
+	for _, r := range f.Regions {
 		s.Verdicts = append(s.Verdicts, health.Verdict{Region: r, State: health.Healthy, Configured: 1, For: 1})
 	}
 	if req == nil {
 		s.Verdicts[0].State = health.Unhealthy
-	}
-	for _, a := range w.fed.Apps {
-		app, _ := w.app(a.ID)
-		s.Apps = append(s.Apps, failover.AppState{Ref: a, App: app, ReadAt: time.Now()})
 	}
 	rules := failover.Standard().Without(failover.NotReady)
 	d := rules.Decide(s)

@@ -222,7 +222,7 @@ func newWorld(t *testing.T, versions bool) *world {
  "relay_state":"https://us-east-1.console.aws.amazon.com/console/home?region=us-east-1","status":"active","note":"ours","idp":{"object":7,"tags":[]}}`
 	w := &world{hook: &webhook{versions: versions, apps: map[string]json.RawMessage{appID: json.RawMessage(raw)}}}
 	w.hook.advance(appID)
-	w.Wire = idptest.NewWire(t, map[string]http.Handler{host: w.hook}, style(), nil)
+	w.Wire = idptest.NewWire(t, map[string]http.Handler{host: w.hook}, style(), schema(t))
 	w.tenant = w.newTenant(t, key)
 	return w
 }

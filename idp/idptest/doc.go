@@ -86,15 +86,21 @@ type Skipped string
 // Error is the reason.
 func (s Skipped) Error() string { return string(s) }
 
-// Run proves an adapter: every case on a fresh harness, in virtual time. Cases
-// that need what the harness does not declare are skipped and say so.
+// Run proves an adapter: every case on a fresh harness, in virtual time, with
+// every exchange held against the vendor's contract. Cases that need what the
+// harness does not declare are skipped and say so.
 func Run(t *testing.T, harness func(*testing.T) Harness) {
 	t.Helper()
 	for _, c := range Cases() {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
 			var err error
-			synctest.Test(t, func(t *testing.T) { err = check(t, c, harness(t)) })
+			synctest.Test(t, func(t *testing.T) {
+				h := harness(t)
+				if err = check(t, c, h); err == nil {
+					err = h.Wire.keeps()
+				}
+			})
 			skip(t, err)
 			if err != nil {
 				t.Errorf("%v\n(%s)", err, c.Reason)

@@ -62,10 +62,12 @@ type Wire struct {
 	calls   []Call
 	refused bool  // token requests get no answer
 	poured  int64 // bytes of endless bodies that were taken
+	// Exchanges with the hosts, if there is a contract for them.
+	exchanges []exchange
 }
 
 // NewWire returns the network of these hosts; the test ends it. A contract, if
-// there is one, must hold for every exchange with a host, or the test fails.
+// there is one, must hold for every exchange with a host in a conformance case.
 func NewWire(t testing.TB, hosts map[string]http.Handler, style Style, contract *Contract) *Wire {
 	w := &Wire{hosts: maps.Clone(hosts), style: style, contract: contract}
 	ln := newPipes()
@@ -82,11 +84,6 @@ func NewWire(t testing.TB, hosts map[string]http.Handler, style Style, contract 
 		w.transport.CloseIdleConnections()
 		_ = w.server.Close()
 		<-done
-	})
-	t.Cleanup(func() {
-		for _, breach := range contract.breaches() {
-			t.Errorf("the contract does not hold: %s", breach)
-		}
 	})
 	return w
 }
@@ -208,8 +205,8 @@ func (w *Wire) note(r *http.Request, body []byte) (f Fault, token bool) {
 	return f, token
 }
 
-// serve asks the host and holds the exchange against the contract. A host that
-// cuts the connection, or is not there, does so here as well.
+// serve asks the host and keeps the exchange for the contract. A host that cuts
+// the connection, or is not there, does so here as well.
 func (w *Wire) serve(r *http.Request, body []byte) *http.Response {
 	h := w.Host(r.Host)
 	if h == nil {
@@ -217,7 +214,11 @@ func (w *Wire) serve(r *http.Request, body []byte) *http.Response {
 	}
 	rec := httptest.NewRecorder()
 	h.ServeHTTP(rec, r)
-	w.contract.check(r, body, rec)
+	if w.contract != nil {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.exchanges = append(w.exchanges, exchange{r.Method, r.URL.String(), r.Header.Clone(), body, rec.Code, rec.Header().Clone(), bytes.Clone(rec.Body.Bytes())})
+	}
 	return rec.Result()
 }
 

@@ -46,7 +46,7 @@ func emptyWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &world{org: org, Wire: idptest.NewWire(t, map[string]http.Handler{host: org.Sites()[0].Handler}, style(), nil)}
+	return &world{org: org, Wire: idptest.NewWire(t, map[string]http.Handler{host: org.Sites()[0].Handler}, style(), schema(t))}
 }
 
 const home = "https://us-east-1.console.aws.amazon.com/console/home?region=us-east-1"

@@ -50,7 +50,7 @@ func newWorld(t *testing.T, readings sim.Readings) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{org: org, app: idp.AppID(id), Wire: idptest.NewWire(t, map[string]http.Handler{host: org.Sites()[0].Handler}, style(), nil)}
+	w := &world{org: org, app: idp.AppID(id), Wire: idptest.NewWire(t, map[string]http.Handler{host: org.Sites()[0].Handler}, style(), schema(t))}
 	w.tenant = w.newTenant(t, clientID, clientSecret)
 	return w
 }

@@ -71,7 +71,7 @@ func makeWorld(t *testing.T, s setup) *world {
 	for _, site := range ping.Sites() {
 		hosts[site.Host] = site.Handler
 	}
-	w.Wire = idptest.NewWire(t, hosts, style(), nil)
+	w.Wire = idptest.NewWire(t, hosts, style(), schema(t))
 	w.ping, w.app = ping, idp.AppID(id)
 	w.tenant = w.newTenant(t, pingone.Options{TLD: s.tld, Auth: map[sim.TokenAuth]pingone.Auth{sim.ClientSecretPost: pingone.AuthPost}[s.auth]})
 	return w

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"maps"
 	"os"
@@ -9,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+
+	"github.com/samlfailover/samlfailover/secret/secrettest"
 )
 
 // acting returns the characters of a text that act on a terminal; line ends are
@@ -104,16 +105,8 @@ func TestVisibleJSON(t *testing.T) {
 	}
 }
 
-// leaked names the secrets that a text holds, as they are or in base64.
-func leaked(text string, secrets map[string]string) []string {
-	var out []string
-	for name, s := range secrets {
-		if strings.Contains(text, s) || strings.Contains(text, strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(s)), "=")) {
-			out = append(out, name)
-		}
-	}
-	return out
-}
+// leaked names the secrets that a text holds, in whatever form.
+func leaked(text string, secrets map[string]string) []string { return secrettest.Find(text, secrets) }
 
 // spec 15.1: no output of any command, and no file of the controller, holds a
 // secret; neither when everything works nor when Okta refuses the token.
@@ -231,23 +224,5 @@ func searchFiles(t *testing.T, dir string, secrets map[string]string) {
 	})
 	if err != nil || files < 3 {
 		t.Errorf("searched %d files: %v", files, err)
-	}
-}
-
-// Saboteurs: outputs that leak.
-func TestLeaksAreFound(t *testing.T) {
-	t.Parallel()
-	secrets := map[string]string{"it": "s3cr3t-marker-value"}
-	for _, c := range []struct {
-		why, text string
-		want      int
-	}{
-		{"clean", "nothing to see", 0},
-		{"plain", "token=s3cr3t-marker-value;", 1},
-		{"in base64", "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte("s3cr3t-marker-value")), 1},
-	} {
-		if got := leaked(c.text, secrets); len(got) != c.want {
-			t.Errorf("%s: %v", c.why, got)
-		}
 	}
 }

@@ -177,6 +177,9 @@ func (c *Caller) once(ctx context.Context, r Request) (Token, outbound.Response,
 		rate, stated := c.rate(resp.Header)
 		r.Bucket.saw(rate, stated, time.Now())
 	}
+	if err == nil {
+		resp = hide(resp, r.Header, header, r.Body)
+	}
 	return token, resp, err
 }
 

@@ -2,8 +2,11 @@ package call_test
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
+	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -325,6 +328,41 @@ func TestTypesOfAnswers(t *testing.T) {
 		_, err := caller(t, s, vendor()).Get(t.Context(), call.Request{Subject: "app 1", Path: "/x", Header: header})
 		if tt.taken && err != nil || !tt.taken && !finding.Is(err, finding.IdPAnswer) {
 			t.Errorf("type %q where %q was asked for: %v", tt.says, tt.accept, err)
+		}
+	}
+}
+
+// spec 15.1: what we sent as a credential does not come back in an answer's
+// words, in whatever form the vendor repeats it; a success is left as it is.
+func TestRepeatedCredentialsAreHidden(t *testing.T) {
+	t.Parallel()
+	const pass = "p+ss/w rd of the client"
+	basic := base64.StdEncoding.EncodeToString([]byte("id:" + url.QueryEscape(pass)))
+	form := url.Values{"client_secret": {pass}, "client_assertion": {"head.body.signature"}, "scope": {"harmless-scope"}}.Encode()
+	for _, status := range []int{400, 200} {
+		s := &server{answer: func(r *http.Request) (*http.Response, error) {
+			body, _ := io.ReadAll(r.Body)
+			words := strings.Join([]string{r.Header.Get("Authorization"), pass, string(body), "head.body.signature", r.Header.Get("DPoP")}, " | ")
+			resp, err := reply(status, "X-Request", words)
+			resp.Body = io.NopCloser(strings.NewReader(words))
+			return resp, err
+		}}
+		v := vendor()
+		v.Sign = func(h http.Header, _ call.Token, _, _ string) error {
+			h.Set("Authorization", "Basic "+basic)
+			h.Set("DPoP", "proof-of-possession")
+			return nil
+		}
+		resp, _ := caller(t, s, v).Send(t.Context(), call.Request{Subject: "token", Method: http.MethodPost, Path: "/x",
+			Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, Body: []byte(form)})
+		shown := string(resp.Body) + resp.Header.Get("X-Request")
+		for _, secret := range []string{basic, pass, url.QueryEscape(pass), "head.body.signature", "proof-of-possession"} {
+			if strings.Contains(shown, secret) != (status == 200) {
+				t.Errorf("%d: %q in %q", status, secret, shown)
+			}
+		}
+		if !strings.Contains(shown, "harmless-scope") {
+			t.Errorf("%d: too much is hidden: %q", status, shown)
 		}
 	}
 }

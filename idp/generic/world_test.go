@@ -229,12 +229,12 @@ func newWorld(t *testing.T, versions bool) *world {
 
 func (w *world) newTenant(t *testing.T, pass string) *generic.Tenant {
 	t.Helper()
-	network, err := outbound.New(outbound.Settings{Proxy: "direct", RoundTripper: w.Wire})
+	network, err := outbound.New(outbound.Settings{Proxy: "direct", RoundTripper: w.Wire, Logger: w.Logger()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	tenant, err := generic.New(generic.Options{Network: network, Name: "webhook-test", URL: "https://" + host, Path: prefix, Secret: secret.New(pass),
-		Apps: []idp.AppID{appID}, RatePerSecond: 100, Burst: 100})
+		Apps: []idp.AppID{appID}, RatePerSecond: 100, Burst: 100, Logger: w.Logger()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,7 +283,7 @@ func harness(versions bool) func(t *testing.T) idptest.Harness {
 			RelayState: "/relay_state",
 			Bystander:  "/note",
 			Objects:    []idp.Pointer{"", "/idp"},
-			Sim:        w.hook, Wire: w.Wire,
+			Secret:     key, Sim: w.hook, Wire: w.Wire,
 			SetReadOnly: func(on bool) { w.locked(func(s *webhook) { s.readOnly = on }) },
 			SetRights:   func(on bool) { w.locked(func(s *webhook) { s.barred = !on }) },
 		}

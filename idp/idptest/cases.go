@@ -45,6 +45,7 @@ func Cases() []Case {
 		{"too large", "an answer of 100 MB is refused and not read to its end", tooLarge},
 		{"gzip bomb", "an answer that unpacks to 100 MB is refused", gzipBomb},
 		{"too deep", "a deeply nested answer is refused", tooDeep},
+		{"secrets", "no credential, token or proof shows in an error, a finding, a value or the log", secretsShown},
 		{"four calls", "a step asks at most four things of the vendor", fourCalls},
 	}
 }

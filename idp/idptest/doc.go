@@ -40,6 +40,8 @@ type Harness struct {
 	// Objects are objects of the app in which the vendor keeps unknown keys.
 	Objects []idp.Pointer
 
+	// Secret is the credential that the tenant is configured with.
+	Secret string
 	// Lags: what was written shows only after a while.
 	Lags bool
 	// Sim is the simulator behind Wire, and Wire is all that the adapter has of a

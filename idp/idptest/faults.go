@@ -3,8 +3,10 @@ package idptest
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/json"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -27,6 +29,7 @@ const (
 	TooDeep     Fault = "too-deep"     // JSON nested 100 deep
 	HTML        Fault = "html"         // HTTP 200 and somebody's page, nothing applied
 	HTMLAsJSON  Fault = "html-as-json" // the same, and its type says JSON
+	Echo        Fault = "echo"         // HTTP 400 that repeats what was sent, credential and all
 	WrongType   Fault = "wrong-type"   // the right answer, whose type says that it is text
 )
 
@@ -72,6 +75,8 @@ func (w *Wire) deal(out http.ResponseWriter, r *http.Request, body []byte, f Fau
 		send(out, Reply(http.StatusOK, page, "Content-Type", "text/html; charset=utf-8"))
 	case HTMLAsJSON:
 		send(out, Reply(http.StatusOK, page))
+	case Echo:
+		send(out, echo(r, body))
 	case WrongType:
 		resp := w.serve(r, body)
 		resp.Header.Set("Content-Type", "text/plain; charset=utf-8")
@@ -79,6 +84,25 @@ func (w *Wire) deal(out http.ResponseWriter, r *http.Request, body []byte, f Fau
 	default:
 		panic("idptest: no fault " + string(f))
 	}
+}
+
+// echo is a refusal in every vendor's form at once, whose words are the request.
+func echo(r *http.Request, body []byte) *http.Response {
+	words := "you sent " + string(body)
+	for name, values := range r.Header {
+		words += ", " + name + ": " + strings.Join(values, " ")
+	}
+	if _, pass, ok := r.BasicAuth(); ok {
+		words += ", that is " + pass
+	}
+	if form, err := url.ParseQuery(string(body)); err == nil {
+		words += ", that is " + form.Get("client_secret")
+	}
+	said, err := json.Marshal(map[string]any{"errorCode": "E0000001", "errorSummary": words, "errorId": words, "errorLink": "x",
+		"errorCauses": []any{map[string]string{"errorSummary": words}}, "error": "invalid_request", "error_description": words,
+		"id": words, "code": words, "name": words, "message": words, "statusCode": 400})
+	must(err)
+	return Reply(http.StatusBadRequest, string(said), "X-Request-Id", words, "X-Trace", words)
 }
 
 // endless is 100 MiB of JSON.

@@ -2,9 +2,11 @@ package idptest
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"sync"
 	"time"
@@ -61,6 +63,11 @@ func Saboteurs() []Saboteur {
 		{"refuses a large answer after reading it", "too large", glutton},
 		{"unpacks without a limit", "gzip bomb", swallowing(finding.TooLarge)},
 		{"reads past the depth limit", "too deep", swallowing(finding.TooDeep)},
+		{"logs a secret", "secrets", gossiping(toLog, func(s string) string { return s })},
+		{"logs a secret in base64", "secrets", gossiping(toLog, func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) })},
+		{"logs a Basic credential", "secrets", gossiping(toLog, func(s string) string { return "Basic " + base64.StdEncoding.EncodeToString([]byte("me:"+s)) })},
+		{"logs a query", "secrets", gossiping(toLog, func(s string) string { return "?client_secret=" + url.QueryEscape(s) })},
+		{"shows a secret in an error", "secrets", gossiping(nil, func(s string) string { return s })},
 		{"reads twice", "four calls", func(h Harness) Harness { return h.tenant(doubter{h.Tenant}) }},
 	}
 }

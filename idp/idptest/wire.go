@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -57,6 +58,7 @@ type Wire struct {
 	// is none; where it returns nil they answer themselves.
 	Answer func(*http.Request) *http.Response
 
+	log     lines
 	mu      sync.Mutex
 	armed   []Fault
 	calls   []Call
@@ -146,6 +148,12 @@ func (w *Wire) Poured() int64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.poured
+}
+
+// Logger writes what the adapter logs, at debug level, for the case that looks
+// for secrets in it.
+func (w *Wire) Logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 // RoundTrip implements http.RoundTripper.

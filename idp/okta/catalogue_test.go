@@ -15,6 +15,7 @@ import (
 
 	"github.com/samlfailover/samlfailover/finding"
 	"github.com/samlfailover/samlfailover/idp"
+	"github.com/samlfailover/samlfailover/idp/idptest"
 	"github.com/samlfailover/samlfailover/idp/okta"
 	sim "github.com/samlfailover/samlfailover/sandbox/okta"
 	"github.com/samlfailover/samlfailover/secret"
@@ -401,7 +402,7 @@ func FuzzKeys(f *testing.F) {
 	f.Add(`{"kty":"RSA","kid":"k","n":"AQAB","e":"AQAB","d":"AQAB","p":"Aw","q":"Aw"}`, "")
 	f.Add(`{"keys":[{"kty":"RSA"},null]}`, "k")
 	f.Fuzz(func(t *testing.T, text, id string) {
-		_, err := (&world{}).connect(t, okta.Options{OAuth: &okta.OAuth{ClientID: "c", Key: secret.New(text), KeyID: id}})
+		_, err := (&world{Wire: &idptest.Wire{}}).connect(t, okta.Options{OAuth: &okta.OAuth{ClientID: "c", Key: secret.New(text), KeyID: id}})
 		if err != nil && len(text) > 40 && strings.Contains(err.Error(), text) {
 			t.Fatalf("the refusal shows the key: %v", err)
 		}

@@ -77,6 +77,7 @@ func (w *world) serviceHarness(t *testing.T, dpop bool, acs ...idp.Pointer) idpt
 	h.Codec = proven()
 	h.ACS, h.Bystander = acs, "/settings/app/groupFilter"
 	h.ExpireToken = w.org.RevokeTokens
+	h.Secret = keyPEM(t, rsaKey(t)).Reveal()
 	h.SetRights = func(on bool) {
 		app := serviceApp(t, dpop)
 		app.NoRole = !on
@@ -115,7 +116,7 @@ func (w *world) harness(t *testing.T) idptest.Harness {
 		RelayState: "/settings/signOn/defaultRelayState",
 		Objects: []idp.Pointer{"", "/accessibility", "/visibility", "/visibility/hide", "/credentials", "/credentials/userNameTemplate",
 			"/settings", "/settings/app", "/settings/notes", "/settings/notifications/vpn/network", "/settings/signOn"},
-		Sim: w.org, Wire: w.Wire,
+		Secret: token, Sim: w.org, Wire: w.Wire,
 		SetReadOnly: w.org.SetReadOnly,
 		SetRights:   w.org.SetAdmin,
 	}

@@ -97,9 +97,12 @@ func (w *world) transport() http.RoundTripper {
 // connect makes a tenant with the credential in o.
 func (w *world) connect(t *testing.T, o okta.Options) (*okta.Tenant, error) {
 	t.Helper()
-	network, err := outbound.New(outbound.Settings{Proxy: "direct", RoundTripper: w.transport()})
+	network, err := outbound.New(outbound.Settings{Proxy: "direct", RoundTripper: w.transport(), Logger: w.Logger()})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if o.Logger == nil {
+		o.Logger = w.Logger()
 	}
 	o.Network, o.Name, o.URL, o.RatePerSecond, o.Burst = network, "okta-test", "https://"+host, 100, 100
 	return okta.New(o)

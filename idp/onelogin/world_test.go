@@ -57,12 +57,12 @@ func newWorld(t *testing.T, readings sim.Readings) *world {
 
 func (w *world) newTenant(t *testing.T, id, pass string) *onelogin.Tenant {
 	t.Helper()
-	network, err := outbound.New(outbound.Settings{Proxy: "direct", RoundTripper: w.Wire})
+	network, err := outbound.New(outbound.Settings{Proxy: "direct", RoundTripper: w.Wire, Logger: w.Logger()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	tenant, err := onelogin.New(onelogin.Options{Network: network, Name: "onelogin-test", URL: "https://" + host, ClientID: id, ClientSecret: secret.New(pass),
-		RatePerSecond: 100, Burst: 100})
+		RatePerSecond: 100, Burst: 100, Logger: w.Logger()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func harness(readings sim.Readings) func(t *testing.T) idptest.Harness {
 			RelayState: inRelay,
 			Bystander:  "/configuration/login",
 			Objects:    []idp.Pointer{"", "/configuration", "/provisioning", "/sso", "/parameters"},
-			Lags:       readings.ReadLag > 0, Sim: w.org, Wire: w.Wire,
+			Secret:     clientSecret, Lags: readings.ReadLag > 0, Sim: w.org, Wire: w.Wire,
 			ExpireToken: w.org.ExpireTokens,
 			SetRights: func(on bool) {
 				scope := sim.AuthenticationOnly

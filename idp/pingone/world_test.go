@@ -80,12 +80,15 @@ func makeWorld(t *testing.T, s setup) *world {
 // newTenant fills in what the options leave out.
 func (w *world) newTenant(t *testing.T, o pingone.Options) *pingone.Tenant {
 	t.Helper()
-	network, err := outbound.New(outbound.Settings{Proxy: "direct", RoundTripper: w.Wire})
+	network, err := outbound.New(outbound.Settings{Proxy: "direct", RoundTripper: w.Wire, Logger: w.Logger()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	o.Network, o.Name, o.RatePerSecond, o.Burst = network, "ping-test", 100, 100
 	o.Environment, o.WorkerEnvironment = w.env, w.home
+	if o.Logger == nil {
+		o.Logger = w.Logger()
+	}
 	if o.TLD == "" {
 		o.TLD = "com"
 	}
@@ -154,7 +157,7 @@ func harness(t *testing.T, s setup) idptest.Harness {
 		Bystander:  "/description",
 		Objects: []idp.Pointer{"", "/accessControl", "/accessControl/group", "/accessControl/group/groups/0", "/idpSigning", "/spVerification",
 			"/virtualServerIdSettings", "/corsSettings"},
-		Lags: s.readings.ReadLag > 0, Sim: w.ping, Wire: w.Wire,
+		Secret: clientSecret, Lags: s.readings.ReadLag > 0, Sim: w.ping, Wire: w.Wire,
 		ExpireToken: w.ping.ExpireTokens,
 		SetRights: func(on bool) {
 			roles := s.roles

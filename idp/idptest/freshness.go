@@ -19,7 +19,7 @@ const (
 	// warmEvery is the rhythm in which every controller calls Warm.
 	warmEvery = time.Minute
 	// Tried are so many random moments of a day, and the ends of the first minutes.
-	randomMoments, minutes = 40, 62
+	randomMoments, minutes = 24, 62
 )
 
 // Freshness is an adapter whose access tokens end.

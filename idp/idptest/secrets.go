@@ -40,12 +40,13 @@ func (l *lines) String() string {
 // are: those that the adapter sent, and the tokens that it was given.
 func (w *Wire) secrets() map[string]string {
 	out := map[string]string{}
+	seen := map[string]bool{"": true}
 	add := func(kind, value string) {
-		if value != "" {
+		if value = lastPart(value); !seen[value] {
+			seen[value] = true
 			out[fmt.Sprintf("%s %d", kind, len(out)+1)] = value
 		}
 	}
-	seen := map[string]bool{}
 	for _, c := range w.Calls() {
 		scheme, value, _ := strings.Cut(c.Header.Get("Authorization"), " ")
 		if strings.EqualFold(scheme, "Basic") {
@@ -57,10 +58,7 @@ func (w *Wire) secrets() map[string]string {
 		for kind, value := range map[string]string{"the credential of a call": value, "a client secret": form.Get("client_secret"),
 			"the signature of an assertion": form.Get("client_assertion"), "the signature of a proof": c.Header.Get("Dpop"),
 			"the signature of a call": c.Header.Get("Samlfailover-Signature")} {
-			if !seen[value] {
-				seen[value] = true
-				add(kind, lastPart(value))
-			}
+			add(kind, value)
 		}
 	}
 	w.mu.Lock()
@@ -71,7 +69,7 @@ func (w *Wire) secrets() map[string]string {
 			Refresh string `json:"refresh_token"`
 		}
 		_ = json.Unmarshal(e.answer, &given)
-		add("an access token", lastPart(given.Access))
+		add("an access token", given.Access)
 		add("a refresh token", given.Refresh)
 	}
 	return out
@@ -104,7 +102,7 @@ func secretsShown(ctx context.Context, h Harness) error {
 		said(&out, r, err)
 	}
 	step()
-	for _, f := range []Fault{Echo, ServerError, LateError, Throttled, Redirect, TooDeep, HTML, HTMLAsJSON, WrongType} {
+	for _, f := range []Fault{Echo, ServerError, Redirect, TooDeep, HTML, HTMLAsJSON, WrongType} {
 		h.Wire.Arm(f)
 		step()
 		if h.ExpireToken != nil {

@@ -64,6 +64,26 @@ func (c *Client) Explain(ctx context.Context, federation, region string) (out co
 	return out, c.call(ctx, http.MethodGet, "/v1/explain?"+q.Encode(), nil, &out)
 }
 
+// Pause asks for a pause.
+func (c *Client) Pause(ctx context.Context, r control.BrakeRequest) (out control.BrakeAnswer, err error) {
+	return out, c.call(ctx, http.MethodPost, "/v1/pauses", r, &out)
+}
+
+// Lock asks for a lock.
+func (c *Client) Lock(ctx context.Context, r control.BrakeRequest) (out control.BrakeAnswer, err error) {
+	return out, c.call(ctx, http.MethodPost, "/v1/locks", r, &out)
+}
+
+// Resume releases pauses.
+func (c *Client) Resume(ctx context.Context, r control.ReleaseRequest) (out control.ReleaseAnswer, err error) {
+	return out, c.call(ctx, http.MethodPost, "/v1/pauses/release", r, &out)
+}
+
+// Unlock releases a lock.
+func (c *Client) Unlock(ctx context.Context, r control.ReleaseRequest) (out control.ReleaseAnswer, err error) {
+	return out, c.call(ctx, http.MethodPost, "/v1/locks/release", r, &out)
+}
+
 // Move asks for a move and follows it to its end. When the connection breaks,
 // the move goes on; status tells how it ended.
 func (c *Client) Move(ctx context.Context, r control.MoveRequest, follow func(move.Event)) (control.MoveAnswer, error) {

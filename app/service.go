@@ -141,15 +141,15 @@ func (s *Service) Run(ctx context.Context) (err error) {
 	store := memory.New()
 	journal, term := store.Lead()
 	events := &control.Broker{}
-	mover, err := s.mover(journal, term, record, events)
+	mover, err := s.mover(journal, term, journal, record, events)
 	if err != nil {
 		return err
 	}
-	loops, err := s.loops(mover, journal, record)
+	loops, err := s.loops(mover, journal, journal, record)
 	if err != nil {
 		return err
 	}
-	use := s.control(loops, record, events)
+	use := s.control(loops, journal, record, events)
 	api, err := server.New(server.Options{UseCases: use, Token: token, Owner: owner(), Log: s.o.Log})
 	if err != nil {
 		return err
@@ -193,7 +193,7 @@ func (s *Service) announce() {
 	s.o.Log.Warn("one vantage only: a fault of this machine's own network can look like an outage")
 }
 
-func (s *Service) mover(j move.Journal, t move.Term, r move.Recorder, events *control.Broker) (*move.Mover, error) {
+func (s *Service) mover(j move.Journal, t move.Term, b move.BrakeList, r move.Recorder, events *control.Broker) (*move.Mover, error) {
 	prover := s.o.Prover
 	if prover == nil {
 		var err error
@@ -206,7 +206,7 @@ func (s *Service) mover(j move.Journal, t move.Term, r move.Recorder, events *co
 			f, err := control.Pick(s.feds, name)
 			return f, err == nil && name != ""
 		},
-		Apps: s.vendors, Journal: j, Term: t, Recorder: r, Prover: prover, Log: s.o.Log,
+		Apps: s.vendors, Journal: j, Term: t, Brakes: b, Recorder: r, Prover: prover, Log: s.o.Log,
 		Events: func(e move.Event) {
 			events.Publish(e)
 			if s.o.OnMove != nil {
@@ -217,12 +217,12 @@ func (s *Service) mover(j move.Journal, t move.Term, r move.Recorder, events *co
 }
 
 // loops makes one controller per federation.
-func (s *Service) loops(mover *move.Mover, moves controller.Moves, r move.Recorder) (map[string]*controller.Controller, error) {
+func (s *Service) loops(mover *move.Mover, moves controller.Moves, b move.BrakeList, r move.Recorder) (map[string]*controller.Controller, error) {
 	out := map[string]*controller.Controller{}
 	for _, f := range s.feds {
 		c := controller.Config{
 			Federation: f, ConfigDigest: s.digest, Vantages: []failover.Vantage{{Name: vantage}}, Apps: s.vendors, Verdicts: s.board,
-			Changed: s.board.changes(), Shares: s.shares, Moves: moves, Mover: mover, Recorder: r, Known: s.known(f.Name),
+			Changed: s.board.changes(), Shares: s.shares, Moves: moves, Brakes: b, Mover: mover, Recorder: r, Known: s.known(f.Name),
 			Keep: func(apps []failover.AppState) { s.keepApps(f.Name, apps) }, Events: s.o.OnDecision, Log: s.o.Log,
 		}
 		if f.Policy.Prefer == federation.PreferLatency {
@@ -237,8 +237,8 @@ func (s *Service) loops(mover *move.Mover, moves controller.Moves, r move.Record
 	return out, nil
 }
 
-func (s *Service) control(loops map[string]*controller.Controller, r control.Recorder, events *control.Broker) *control.Control {
-	c := &control.Control{Federations: s.feds, Loops: map[string]control.Loop{}, Record: r, Events: events,
+func (s *Service) control(loops map[string]*controller.Controller, b move.Brakes, r control.Recorder, events *control.Broker) *control.Control {
+	c := &control.Control{Federations: s.feds, Loops: map[string]control.Loop{}, Brakes: b, Record: r, Events: events,
 		Info: control.Info{Version: s.o.Version, Config: s.o.Config.Path(), ConfigDigest: s.digest, Started: s.started,
 			Vantages: []string{vantage}, Proxy: s.network.Describe().Proxy}}
 	for name, l := range loops {

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/samlfailover/samlfailover/failover"
 	"github.com/samlfailover/samlfailover/failover/controller"
@@ -19,6 +18,7 @@ type Loop interface {
 	Status() controller.Status
 	Consider(ctx context.Context, req *failover.Request) (failover.Situation, failover.Decision, error)
 	Submit(ctx context.Context, req failover.Request) (failover.Decision, *failover.Result, error)
+	Kick()
 }
 
 // Info is what a running controller says of itself.
@@ -37,6 +37,7 @@ type Control struct {
 	Info        Info
 	Federations []federation.Federation
 	Loops       map[string]Loop
+	Brakes      move.Brakes
 	Record      Recorder
 	Events      *Broker
 }
@@ -84,16 +85,24 @@ func (c *Control) request(actor Actor, r MoveRequest) (failover.Request, Loop, e
 	if to.Partition() != f.Partition {
 		return failover.Request{}, nil, fail(Invalid, "%s is in partition %s, federation %s in %s: they are separate worlds; choose one of %s", to, to.Partition(), f.Name, f.Partition, regions(f))
 	}
-	if n := utf8.RuneCountInString(r.Reason); n > maxReason {
-		return failover.Request{}, nil, fail(Invalid, "the reason has %d characters, and at most %d go into a record; make it shorter", n, maxReason)
+	if err := checkReason(r.Reason); err != nil {
+		return failover.Request{}, nil, err
 	}
-	names := failover.Standard().Names()
-	for _, o := range r.Overrides {
-		if !slices.Contains(names, o) {
-			return failover.Request{}, nil, fail(Invalid, "--override %.100q: that is no rule that can be put aside; the rules are %s", o, strings.Join(names, ", "))
-		}
+	if err := checkOverrides(r.Overrides); err != nil {
+		return failover.Request{}, nil, err
 	}
 	return failover.Request{To: to, By: actor.String(), Reason: r.Reason, Overrides: r.Overrides}, loop, nil
+}
+
+// checkOverrides refuses names that are no rule.
+func checkOverrides(overrides []string) error {
+	names := failover.Standard().Names()
+	for _, o := range overrides {
+		if !slices.Contains(names, o) {
+			return fail(Invalid, "--override %.100q: that is no rule that can be put aside; the rules are %s", o, strings.Join(names, ", "))
+		}
+	}
+	return nil
 }
 
 func regions(f federation.Federation) string {
@@ -128,9 +137,6 @@ func (c *Control) Move(ctx context.Context, actor Actor, r MoveRequest, follow f
 	if r.DryRun {
 		d, err := c.Plan(ctx, actor, r)
 		return MoveAnswer{Decision: d}, err
-	}
-	if strings.TrimSpace(r.Reason) == "" {
-		return MoveAnswer{}, fail(Invalid, "say why, with --reason: it goes into the record that others will read")
 	}
 	req, loop, err := c.request(actor, r)
 	if err != nil {

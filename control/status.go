@@ -1,6 +1,7 @@
 package control
 
 import (
+	"context"
 	"time"
 
 	"github.com/samlfailover/samlfailover/failover"
@@ -28,6 +29,7 @@ type FederationStatus struct {
 	Notes    []string             `json:"notes,omitempty"`
 	Apps     []AppStatus          `json:"apps"`
 	Regions  []RegionStatus       `json:"regions"`
+	Brakes   []Brake              `json:"brakes,omitempty"` // pauses and locks, also those that have run out
 	Decision failover.Decision    `json:"decision"`
 	Proposal *failover.Plan       `json:"proposal,omitempty"`
 	Moving   bool                 `json:"moving"`
@@ -68,10 +70,20 @@ type RegionStatus struct {
 }
 
 // Status returns how everything stands now. It asks nobody outside.
-func (c *Control) Status() Status {
+func (c *Control) Status(ctx context.Context) Status {
 	out := Status{Controller: c.Info, At: time.Now().UTC()}
+	brakes, err := c.Brakes.Brakes(ctx)
 	for _, f := range c.Federations {
-		out.Federations = append(out.Federations, federationStatus(f, c.Loops[f.Name].Status(), len(c.Info.Vantages), out.At))
+		st := federationStatus(f, c.Loops[f.Name].Status(), len(c.Info.Vantages), out.At)
+		for _, b := range brakes {
+			if b.Applies(f.Name) {
+				st.Brakes = append(st.Brakes, b)
+			}
+		}
+		if err != nil {
+			st.Notes = append(st.Notes, "The pauses and locks cannot be read: "+err.Error())
+		}
+		out.Federations = append(out.Federations, st)
 	}
 	return out
 }

@@ -11,14 +11,6 @@ import (
 	"github.com/samlfailover/samlfailover/health"
 )
 
-func checkPaused(v *view) ruling {
-	p := v.s.Paused
-	if p == nil {
-		return pass("not paused")
-	}
-	return hold(fmt.Sprintf("%s paused this federation at %s: %s", p.By, clock(p.Since), p.Reason), "a person resumes the federation")
-}
-
 func checkActiveUnknown(v *view) ruling {
 	for _, a := range v.apps {
 		if !a.region.IsZero() {
@@ -258,13 +250,18 @@ func checkBudget(v *view) ruling {
 		}
 	}
 	note := fmt.Sprintf("%d of %d moves by the controller in 24 h", recent, v.policy.Budget)
-	if recent < v.policy.Budget || v.proven() {
+	if recent < v.policy.Budget {
 		return pass(note)
 	}
+	spent := finding.Finding{Code: finding.BudgetSpent, Subject: "federation " + v.s.Federation.Name,
+		What: "the controller has used up its moves for 24 hours and asks a person instead", Why: note,
+		Remedy: "find out why the Regions change so often, then run: " + v.command("")}
+	if v.proven() {
+		spent.What = "the controller has used up its moves for 24 hours and moves all the same: a full quorum has called the Region unhealthy for more than 5 min"
+		return ruling{note: note + ", and a full quorum has called the Region unhealthy for more than 5 min", findings: []finding.Finding{spent}}
+	}
 	return ruling{outcome: Propose, why: note + ": the federation now works as in mode approve", wouldChange: "an operator: " + v.command(""),
-		findings: []finding.Finding{{Code: finding.BudgetSpent, Subject: "federation " + v.s.Federation.Name,
-			What: "the controller has used up its moves for 24 hours and asks a person instead", Why: note,
-			Remedy: "find out why the Regions change so often, then run: " + v.command("")}}}
+		findings: []finding.Finding{spent}}
 }
 
 func checkApproval(v *view) ruling {

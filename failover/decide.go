@@ -33,6 +33,7 @@ type Decision struct {
 	Cause       Cause             `json:"cause,omitempty"`
 	Evidence    []Fact            `json:"evidence,omitempty"`
 	Findings    []finding.Finding `json:"findings,omitempty"`
+	Brakes      []Brake           `json:"brakes,omitempty"` // pauses and locks in force
 	Plan        *Plan             `json:"plan,omitempty"`
 	Trail       []Passed          `json:"trail,omitempty"`
 }
@@ -55,7 +56,7 @@ type Passed struct {
 // situation always gives the same decision.
 func (rs Rules) Decide(s Situation) Decision {
 	v := newView(s)
-	d := Decision{At: s.Now, Federation: s.Federation.Name, Cause: v.cause, Evidence: v.evidence(), Findings: v.findings()}
+	d := Decision{At: s.Now, Federation: s.Federation.Name, Cause: v.cause, Evidence: v.evidence(), Findings: v.findings(), Brakes: v.braking("")}
 	if name, r := v.fixed(); r.outcome != "" {
 		return d.because(name, r)
 	}
@@ -68,9 +69,10 @@ func (rs Rules) Decide(s Situation) Decision {
 		switch {
 		case r.outcome == "":
 			d.Trail = append(d.Trail, Passed{Rule: rule.Name, Note: r.note})
+			d.Findings = append(d.Findings, r.findings...)
 		case s.Request != nil && !rule.BindsRequest:
 			d.Trail = append(d.Trail, Passed{Rule: rule.Name, Note: "does not bind an operator's request"})
-		case s.Request != nil && slices.Contains(s.Request.Overrides, rule.Name):
+		case v.putsAside(rule.Name):
 			d.Trail = append(d.Trail, Passed{Rule: rule.Name, Note: "overridden by " + s.Request.By + ": " + r.why, Overridden: true})
 		default:
 			return d.because(rule.Name, r)

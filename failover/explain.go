@@ -89,6 +89,9 @@ func Explain(d Decision) []string {
 	if d.WouldChange != "" {
 		out = append(out, escape.Terminal("what would change this: "+d.WouldChange))
 	}
+	for _, b := range d.Brakes {
+		out = append(out, escape.Terminal(string(b.Kind)+" "+b.ID+": "+b.String()))
+	}
 	for _, f := range d.Evidence {
 		out = append(out, escape.Terminal("evidence: "+f.Name+": "+f.Value))
 	}

@@ -32,10 +32,29 @@ const maxBody = 64 << 10
 
 // UseCases is what the server translates to; *control.Control is one.
 type UseCases interface {
-	Status() control.Status
+	Looking
+	Moving
+	Braking
+}
+
+// Looking are the use cases that change nothing.
+type Looking interface {
+	Status(ctx context.Context) control.Status
 	Plan(ctx context.Context, actor control.Actor, r control.MoveRequest) (control.Decision, error)
-	Move(ctx context.Context, actor control.Actor, r control.MoveRequest, follow func(control.MoveEvent)) (control.MoveAnswer, error)
 	Explain(ctx context.Context, federation, region string) (control.Explanation, error)
+}
+
+// Moving are the use cases that write to apps.
+type Moving interface {
+	Move(ctx context.Context, actor control.Actor, r control.MoveRequest, follow func(control.MoveEvent)) (control.MoveAnswer, error)
+}
+
+// Braking are the use cases about pauses and locks.
+type Braking interface {
+	Pause(ctx context.Context, actor control.Actor, r control.BrakeRequest) (control.BrakeAnswer, error)
+	Lock(ctx context.Context, actor control.Actor, r control.BrakeRequest) (control.BrakeAnswer, error)
+	Resume(ctx context.Context, actor control.Actor, r control.ReleaseRequest) (control.ReleaseAnswer, error)
+	Unlock(ctx context.Context, actor control.Actor, r control.ReleaseRequest) (control.ReleaseAnswer, error)
 }
 
 // Options of a Server. Owner is the OS user of this process: the actor where
@@ -121,9 +140,13 @@ func (s *Server) Handler() http.Handler {
 		problem(w, http.StatusMethodNotAllowed, Problem{Title: "no such method on this route"})
 	})
 	r.Get("/v1/status", s.status)
-	r.Post("/v1/plan", s.plan)
-	r.Post("/v1/moves", s.move)
 	r.Get("/v1/explain", s.explain)
+	r.Post("/v1/plan", answers(s, s.o.UseCases.Plan))
+	r.Post("/v1/moves", follow(s, s.o.UseCases.Move))
+	r.Post("/v1/pauses", answers(s, s.o.UseCases.Pause))
+	r.Post("/v1/pauses/release", answers(s, s.o.UseCases.Resume))
+	r.Post("/v1/locks", answers(s, s.o.UseCases.Lock))
+	r.Post("/v1/locks/release", answers(s, s.o.UseCases.Unlock))
 	return r
 }
 
@@ -182,23 +205,29 @@ func (s *Server) name(uid string) string {
 	return "uid " + uid
 }
 
-func (s *Server) status(w http.ResponseWriter, _ *http.Request) { s.answer(w, s.o.UseCases.Status()) }
+func (s *Server) status(w http.ResponseWriter, r *http.Request) {
+	s.answer(w, s.o.UseCases.Status(r.Context()))
+}
 
 func (s *Server) explain(w http.ResponseWriter, r *http.Request) {
 	out, err := s.o.UseCases.Explain(r.Context(), r.URL.Query().Get("federation"), r.URL.Query().Get("region"))
-	if err != nil {
-		s.refuse(w, err)
-		return
-	}
-	s.answer(w, out)
+	s.settle(w, out, err)
 }
 
-func (s *Server) plan(w http.ResponseWriter, r *http.Request) {
-	var req control.MoveRequest
-	if !decode(w, r, &req) {
-		return
+// answers is the handler of a use case that takes and returns one value.
+func answers[Request, Answer any](s *Server, use func(context.Context, control.Actor, Request) (Answer, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var req Request
+		if !decode(w, r, &req) {
+			return
+		}
+		out, err := use(r.Context(), actorOf(r), req)
+		s.settle(w, out, err)
 	}
-	out, err := s.o.UseCases.Plan(r.Context(), actorOf(r), req)
+}
+
+// settle sends an answer, or why there is none.
+func (s *Server) settle(w http.ResponseWriter, out any, err error) {
 	if err != nil {
 		s.refuse(w, err)
 		return
@@ -214,32 +243,35 @@ type MoveLine struct {
 	Problem *Problem            `json:"problem,omitempty"`
 }
 
-// move streams JSON lines: the events of the move as they happen, then what
-// became of it. What fails before there is anything to tell is a plain problem.
-func (s *Server) move(w http.ResponseWriter, r *http.Request) {
-	var req control.MoveRequest
-	if !decode(w, r, &req) {
-		return
-	}
-	w.Header().Set("Content-Type", "application/x-ndjson")
-	w.Header().Set("Cache-Control", "no-store")
-	enc, flush := json.NewEncoder(w), http.NewResponseController(w)
-	told := false
-	send := func(l MoveLine) {
-		told = true
-		if err := errors.Join(enc.Encode(l), flush.Flush()); err != nil {
-			s.o.Log.Debug("whoever asked for a move is gone; the move goes on", "error", err)
+// follow is the handler of a use case that moves apps. It streams JSON lines:
+// the events of the move as they happen, then what became of it. What fails
+// before there is anything to tell is a plain problem.
+func follow[Request any](s *Server, use func(context.Context, control.Actor, Request, func(control.MoveEvent)) (control.MoveAnswer, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var req Request
+		if !decode(w, r, &req) {
+			return
 		}
-	}
-	answer, err := s.o.UseCases.Move(r.Context(), actorOf(r), req, func(e control.MoveEvent) { send(MoveLine{Event: &e}) })
-	switch {
-	case err == nil:
-		send(MoveLine{Answer: &answer})
-	case told:
-		_, p := describe(err)
-		send(MoveLine{Problem: &p})
-	default:
-		s.refuse(w, err)
+		w.Header().Set("Content-Type", "application/x-ndjson")
+		w.Header().Set("Cache-Control", "no-store")
+		enc, flush := json.NewEncoder(w), http.NewResponseController(w)
+		told := false
+		send := func(l MoveLine) {
+			told = true
+			if err := errors.Join(enc.Encode(l), flush.Flush()); err != nil {
+				s.o.Log.Debug("whoever asked for a move is gone; the move goes on", "error", err)
+			}
+		}
+		answer, err := use(r.Context(), actorOf(r), req, func(e control.MoveEvent) { send(MoveLine{Event: &e}) })
+		switch {
+		case err == nil:
+			send(MoveLine{Answer: &answer})
+		case told:
+			_, p := describe(err)
+			send(MoveLine{Problem: &p})
+		default:
+			s.refuse(w, err)
+		}
 	}
 }
 

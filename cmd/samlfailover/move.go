@@ -58,6 +58,7 @@ func (p *program) showPlanned(d control.Decision) error {
 		}
 		return quietly(plannedCode(d))
 	}
+	p.showBrakes(d.Brakes, d.At)
 	if d.Plan != nil {
 		for _, l := range d.Plan.Lines() {
 			p.line("%s", l)
@@ -189,6 +190,7 @@ func (p *program) showMoved(a control.MoveAnswer) error {
 	}
 	res := a.Result
 	p.line("")
+	p.showBrakes(a.Decision.Brakes, a.Decision.At)
 	p.line("%d of %d apps moved to %s: %s, proof %s", res.Moved(), res.Meant(), res.To, res.Status, res.Proof)
 	if res.Why != "" {
 		p.line("  %s", escape.Terminal(res.Why))

@@ -47,7 +47,9 @@ func TestOutsideTextIsEscaped(t *testing.T) {
 	w.env = w.acceptedWith(t)
 	log := w.serve(t, "--verbose")
 	for _, args := range [][]string{
-		{"check"}, {"status"}, {"explain"}, {"plan", "--to", "us-west-2"}, {"move", "--to", "us-west-2", "--reason", nasty},
+		{"pause", "--reason", nasty}, {"pause", "--reason", "x", "--for", nasty}, {"lock", "--all", "--reason", nasty}, {"lock", "--app", nasty, "--reason", "x"},
+		{"check"}, {"status"}, {"explain"}, {"plan", "--to", "us-west-2"}, {"resume", nasty}, {"resume", "--all"}, {"unlock", nasty},
+		{"move", "--to", "us-west-2", "--override", "locked", "--reason", nasty},
 		{"status"}, {"explain", "--region", "us-west-2"}, {"sandbox", "login"}, {"sandbox", "requests"},
 		{"sandbox", "login", "--app", nasty}, {"status", "-c", nasty}, {"explain", "--federation", nasty}, {nasty}, {"trust", "apply", nasty, "--yes"},
 		{"plan", "--to", nasty}, {"sandbox", "fault", nasty, "down"}, {"sandbox", "fault", "iam", nasty}, {"version", "--" + nasty},

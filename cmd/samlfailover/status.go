@@ -73,6 +73,7 @@ func (p *program) showFederation(f control.FederationStatus, now time.Time) {
 	for _, n := range f.Notes {
 		p.line("  note: %s", escape.Terminal(n))
 	}
+	p.showBrakes(f.Brakes, now)
 	p.line("")
 	rows := [][]string{{"APP", "SIGNS IN AT", "READ", "LANDS ON", ""}}
 	for _, a := range f.Apps {

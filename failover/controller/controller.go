@@ -49,7 +49,7 @@ type Mover interface {
 }
 
 // Config is what a Controller works with. Changed wakes the loop when a verdict
-// has changed (nil: it looks every DecideEvery). Paused, Keep, IdPs, Latencies
+// has changed (nil: it looks every DecideEvery). Brakes, Keep, IdPs, Latencies
 // and Events may be nil. Events is called from one goroutine and must not block.
 type Config struct {
 	Federation   federation.Federation
@@ -63,7 +63,7 @@ type Config struct {
 	Moves        Moves
 	Mover        Mover
 	Recorder     move.Recorder
-	Paused       func() *failover.Pause
+	Brakes       move.BrakeList
 	IdPs         func() []failover.IdPState
 	Latencies    func() []failover.Latency
 	// Known are reads kept from an earlier run; they count up to 24 h.

@@ -19,8 +19,11 @@ func (c *Controller) situation(ctx context.Context, req *failover.Request) (fail
 	f := c.cfg.Federation
 	s := failover.Situation{Now: time.Now(), Federation: f, ConfigDigest: c.cfg.ConfigDigest, Apps: c.states(),
 		Verdicts: c.cfg.Verdicts.Verdicts(), Shares: c.cfg.Shares.Shares(f.Name), Vantages: c.cfg.Vantages, Request: req}
-	if c.cfg.Paused != nil {
-		s.Paused = c.cfg.Paused()
+	if c.cfg.Brakes != nil {
+		var err error
+		if s.Brakes, err = c.cfg.Brakes.Brakes(ctx); err != nil {
+			return s, fmt.Errorf("read the pauses and locks: %w", err)
+		}
 	}
 	if c.cfg.IdPs != nil {
 		s.IdPs = c.cfg.IdPs()

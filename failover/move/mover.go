@@ -43,14 +43,20 @@ func (l Limits) filled() Limits {
 	return l
 }
 
-// Config is what a Mover works with. Prover and Events may be nil; Events is
-// never called by two goroutines at once and must not block.
+// BrakeList tells which pauses and locks are set; Brakes is one.
+type BrakeList interface {
+	Brakes(ctx context.Context) ([]failover.Brake, error)
+}
+
+// Config is what a Mover works with. Brakes (nobody can lock anything then),
+// Prover and Events may be nil; Events is never called by two goroutines at once and must not block.
 type Config struct {
 	// Federation returns a federation of the config in force.
 	Federation func(name string) (federation.Federation, bool)
 	Apps       Apps
 	Journal    Journal
 	Term       Term
+	Brakes     BrakeList
 	Recorder   Recorder
 	Prover     Prover
 	Limits     Limits

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
+	"strconv"
 	"syscall"
 
 	"github.com/samlfailover/samlfailover/control"
@@ -87,7 +88,26 @@ func (c *Client) Unlock(ctx context.Context, r control.ReleaseRequest) (out cont
 // Move asks for a move and follows it to its end. When the connection breaks,
 // the move goes on; status tells how it ended.
 func (c *Client) Move(ctx context.Context, r control.MoveRequest, follow func(move.Event)) (control.MoveAnswer, error) {
-	res, err := c.send(ctx, http.MethodPost, "/v1/moves", r)
+	return c.follow(ctx, "/v1/moves", r, follow)
+}
+
+// Undo asks to take a move back and follows that to its end, as Move does.
+func (c *Client) Undo(ctx context.Context, r control.UndoRequest, follow func(move.Event)) (control.MoveAnswer, error) {
+	return c.follow(ctx, "/v1/undo", r, follow)
+}
+
+// History asks for open and past moves.
+func (c *Client) History(ctx context.Context, r control.HistoryRequest) (out control.History, err error) {
+	q := url.Values{"federation": {r.Federation}, "move": {r.Move}}
+	if r.Limit > 0 {
+		q.Set("limit", strconv.Itoa(r.Limit))
+	}
+	return out, c.call(ctx, http.MethodGet, "/v1/history?"+q.Encode(), nil, &out)
+}
+
+// follow reads the lines of a move's answer.
+func (c *Client) follow(ctx context.Context, path string, r any, follow func(move.Event)) (control.MoveAnswer, error) {
+	res, err := c.send(ctx, http.MethodPost, path, r)
 	if err != nil {
 		return control.MoveAnswer{}, err
 	}

@@ -149,7 +149,7 @@ func (s *Service) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	use := s.control(loops, journal, record, events)
+	use := s.control(loops, journal, mover, record, events)
 	api, err := server.New(server.Options{UseCases: use, Token: token, Owner: owner(), Log: s.o.Log})
 	if err != nil {
 		return err
@@ -237,8 +237,15 @@ func (s *Service) loops(mover *move.Mover, moves controller.Moves, b move.BrakeL
 	return out, nil
 }
 
-func (s *Service) control(loops map[string]*controller.Controller, b move.Brakes, r control.Recorder, events *control.Broker) *control.Control {
-	c := &control.Control{Federations: s.feds, Loops: map[string]control.Loop{}, Brakes: b, Record: r, Events: events,
+// journal is everything that is kept about moves.
+type journal interface {
+	move.Journal
+	move.Archive
+	move.Brakes
+}
+
+func (s *Service) control(loops map[string]*controller.Controller, j journal, m *move.Mover, r control.Recorder, events *control.Broker) *control.Control {
+	c := &control.Control{Federations: s.feds, Loops: map[string]control.Loop{}, Brakes: j, Moves: j, Undoer: m, Record: r, Events: events,
 		Info: control.Info{Version: s.o.Version, Config: s.o.Config.Path(), ConfigDigest: s.digest, Started: s.started,
 			Vantages: []string{vantage}, Proxy: s.network.Describe().Proxy}}
 	for name, l := range loops {

@@ -38,6 +38,8 @@ type Control struct {
 	Federations []federation.Federation
 	Loops       map[string]Loop
 	Brakes      move.Brakes
+	Moves       controller.Moves
+	Undoer      Undoer
 	Record      Recorder
 	Events      *Broker
 }
@@ -64,6 +66,8 @@ type MoveRequest struct {
 type MoveAnswer struct {
 	Decision failover.Decision `json:"decision"`
 	Result   *failover.Result  `json:"result,omitempty"`
+	// Preview is what an undo would change, app by app, where that was asked for.
+	Preview []move.UndoPreview `json:"preview,omitempty"`
 }
 
 // maxReason bounds the reason that goes into every record, in characters.
@@ -138,7 +142,7 @@ func (c *Control) Move(ctx context.Context, actor Actor, r MoveRequest, follow f
 		d, err := c.Plan(ctx, actor, r)
 		return MoveAnswer{Decision: d}, err
 	}
-	req, loop, err := c.request(actor, r)
+	req, _, err := c.request(actor, r)
 	if err != nil {
 		return MoveAnswer{}, err
 	}
@@ -146,14 +150,19 @@ func (c *Control) Move(ctx context.Context, actor Actor, r MoveRequest, follow f
 	if err != nil {
 		return MoveAnswer{}, err
 	}
-	if err := c.Record.Record(ctx, actor.String(), "move.requested", "federation "+f.Name, r); err != nil {
+	return c.submit(ctx, actor, f, "move.requested", r, req, follow)
+}
+
+// submit records a request and hands it to the federation's loop.
+func (c *Control) submit(ctx context.Context, actor Actor, f federation.Federation, action string, detail any, req failover.Request, follow func(move.Event)) (MoveAnswer, error) {
+	if err := c.Record.Record(ctx, actor.String(), action, "federation "+f.Name, detail); err != nil {
 		return MoveAnswer{}, notRecorded(err)
 	}
 	if follow != nil {
 		stop := c.Events.Follow(f.Name, follow)
 		defer stop()
 	}
-	d, res, err := loop.Submit(ctx, req)
+	d, res, err := c.Loops[f.Name].Submit(ctx, req)
 	return MoveAnswer{Decision: d, Result: res}, err
 }
 

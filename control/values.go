@@ -21,6 +21,10 @@ type (
 	MoveResult = failover.Result
 	// MoveEvent is live progress of a move.
 	MoveEvent = move.Event
+	// UndoPreview is what an undo would do to one app.
+	UndoPreview = move.UndoPreview
+	// HandStep is one field that a person has to change in an IdP's own pages.
+	HandStep = failover.HandStep
 	// Brake is a pause or a lock.
 	Brake = failover.Brake
 	// LoopEvent is live news of a federation's loop.

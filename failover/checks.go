@@ -9,6 +9,7 @@ import (
 	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/finding"
 	"github.com/samlfailover/samlfailover/health"
+	"github.com/samlfailover/samlfailover/signin"
 )
 
 func checkActiveUnknown(v *view) ruling {
@@ -175,28 +176,46 @@ func checkNoCandidate(v *view) ruling {
 	if v.to.IsZero() {
 		return hold("federation "+v.s.Federation.Name+" allows no other Region", "another Region in the federation's config")
 	}
-	if v.healthy(v.to) {
-		return pass(v.to.String() + " is healthy")
+	to := v.worst()
+	if v.healthy(to) {
+		return pass(regionList(v.targets()) + ": healthy")
 	}
-	h := v.verdict(v.to)
-	if v.s.Request != nil {
-		return hold(fmt.Sprintf("%s is %s: %s", v.to, stateWord(h), h.Reason), "a healthy "+v.to.String()+", another Region, or --override "+NoCandidate)
+	h := v.verdict(to)
+	switch {
+	case v.undo() != nil:
+		return hold(fmt.Sprintf("the undo leads back to %s, which is %s: %s", to, stateWord(h), h.Reason), "a healthy "+to.String()+", or an operator: "+v.command(NoCandidate))
+	case v.s.Request != nil:
+		return hold(fmt.Sprintf("%s is %s: %s", to, stateWord(h), h.Reason), "a healthy "+to.String()+", another Region, or --override "+NoCandidate)
 	}
 	return hold(fmt.Sprintf("none of the other allowed Regions is healthy; the best, %s, is %s: %s", v.to, stateWord(h), h.Reason), "a healthy Region among "+regionList(v.s.Federation.Regions))
+}
+
+// worst is the target that is not healthy, if there is one.
+func (v *view) worst() signin.Region {
+	for _, to := range v.targets() {
+		if !v.healthy(to) {
+			return to
+		}
+	}
+	return v.to
 }
 
 func checkNotReady(v *view) ruling {
 	if len(v.moving) == 0 || v.to.IsZero() {
 		return pass("nothing to move")
 	}
-	ok, why := v.ready(v.to)
-	if ok {
-		return pass(why)
+	var notes []string
+	for _, to := range v.targets() {
+		ok, why := v.ready(to)
+		if !ok {
+			share, _ := v.share(to)
+			r := hold(why, "samlfailover trust apply, a fresh trust scan, or an operator: "+v.command(NotReady))
+			r.findings = share.NotReady
+			return r
+		}
+		notes = append(notes, why)
 	}
-	share, _ := v.share(v.to)
-	r := hold(why, "samlfailover trust apply, a fresh trust scan, or an operator: "+v.command(NotReady))
-	r.findings = share.NotReady
-	return r
+	return pass(strings.Join(notes, "; "))
 }
 
 // proven reports whether a full quorum has called every Region being left

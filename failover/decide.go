@@ -61,7 +61,7 @@ func (rs Rules) Decide(s Situation) Decision {
 		return d.because(name, r)
 	}
 	plan, err := v.plan()
-	if err == nil {
+	if err == nil && v.undo() == nil { // what an undo changes is known once the apps are read
 		d.Plan = plan
 	}
 	for _, rule := range rs {
@@ -78,10 +78,14 @@ func (rs Rules) Decide(s Situation) Decision {
 			return d.because(rule.Name, r)
 		}
 	}
-	if err != nil {
+	switch u := v.undo(); {
+	case u != nil && len(v.moving) > 0:
+		d.Outcome, d.Why = Move, v.undoWhy(*u)
+	case u != nil || err != nil:
 		return d.because(NothingToMove, v.nothing())
+	default:
+		d.Outcome, d.Why = Move, v.moveWhy(plan)
 	}
-	d.Outcome, d.Why = Move, v.moveWhy(plan)
 	return d
 }
 
@@ -102,9 +106,11 @@ func (v *view) fixed() (string, ruling) {
 		if why := badRequest(*req); why != "" {
 			return BadRequest, hold(why, "ask again with a request that can be carried out")
 		}
-		if !f.Allows(req.To) {
-			return AllowedRegions, hold(fmt.Sprintf("%s is not one of the Regions of federation %s (%s)", req.To, f.Name, regionList(f.Regions)),
-				"a Region of the federation, or the Region added to it in the config; no override can do it")
+		for _, to := range append(v.targets(), req.To) {
+			if !f.Allows(to) {
+				return AllowedRegions, hold(fmt.Sprintf("%s is not one of the Regions of federation %s (%s)", to, f.Name, regionList(f.Regions)),
+					"a Region of the federation, or the Region added to it in the config; no override can do it")
+			}
 		}
 	}
 	if o := v.s.OpenMove; o != nil {

@@ -97,6 +97,9 @@ type Request struct {
 	By        string        `json:"by"`
 	Reason    string        `json:"reason"`
 	Overrides []string      `json:"overrides,omitempty"`
+	// Undoes makes the request an undo; To is then where its first app goes back
+	// to.
+	Undoes *Undoing `json:"undoes,omitempty"`
 }
 
 // Controller is the name under which the controller itself acts.

@@ -43,6 +43,8 @@ func newView(s Situation) *view {
 		v.apps = append(v.apps, v.look(ref))
 	}
 	switch {
+	case v.undo() != nil:
+		v.undoing(*s.Request.Undoes)
 	case s.Request != nil:
 		v.requested()
 	case v.failover():

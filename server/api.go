@@ -42,11 +42,13 @@ type Looking interface {
 	Status(ctx context.Context) control.Status
 	Plan(ctx context.Context, actor control.Actor, r control.MoveRequest) (control.Decision, error)
 	Explain(ctx context.Context, federation, region string) (control.Explanation, error)
+	History(ctx context.Context, r control.HistoryRequest) (control.History, error)
 }
 
 // Moving are the use cases that write to apps.
 type Moving interface {
 	Move(ctx context.Context, actor control.Actor, r control.MoveRequest, follow func(control.MoveEvent)) (control.MoveAnswer, error)
+	Undo(ctx context.Context, actor control.Actor, r control.UndoRequest, follow func(control.MoveEvent)) (control.MoveAnswer, error)
 }
 
 // Braking are the use cases about pauses and locks.
@@ -141,8 +143,10 @@ func (s *Server) Handler() http.Handler {
 	})
 	r.Get("/v1/status", s.status)
 	r.Get("/v1/explain", s.explain)
+	r.Get("/v1/history", s.history)
 	r.Post("/v1/plan", answers(s, s.o.UseCases.Plan))
 	r.Post("/v1/moves", follow(s, s.o.UseCases.Move))
+	r.Post("/v1/undo", follow(s, s.o.UseCases.Undo))
 	r.Post("/v1/pauses", answers(s, s.o.UseCases.Pause))
 	r.Post("/v1/pauses/release", answers(s, s.o.UseCases.Resume))
 	r.Post("/v1/locks", answers(s, s.o.UseCases.Lock))
@@ -211,6 +215,21 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) explain(w http.ResponseWriter, r *http.Request) {
 	out, err := s.o.UseCases.Explain(r.Context(), r.URL.Query().Get("federation"), r.URL.Query().Get("region"))
+	s.settle(w, out, err)
+}
+
+func (s *Server) history(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	req := control.HistoryRequest{Federation: q.Get("federation"), Move: q.Get("move")}
+	if text := q.Get("limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			problem(w, http.StatusUnprocessableEntity, Problem{Title: string(control.Invalid), Kind: control.Invalid, Detail: "limit must be a whole number from 1"})
+			return
+		}
+		req.Limit = n
+	}
+	out, err := s.o.UseCases.History(r.Context(), req)
 	s.settle(w, out, err)
 }
 

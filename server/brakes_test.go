@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -47,4 +48,38 @@ func TestBrakeRoutes(t *testing.T) {
 		wantProblem(t, ask(h, "POST", c.path, `{"until":"tomorrow"}`, nil), http.StatusBadRequest, "until")
 	}
 	wantProblem(t, ask(h, "POST", "/v1/locks/release", `{}`, nil), http.StatusUnprocessableEntity, "name one")
+}
+
+// Undo streams like a move; history takes its questions from the query.
+func TestUndoAndHistoryRoutes(t *testing.T) {
+	t.Parallel()
+	var asked control.HistoryRequest
+	s := newServer(t, cases{
+		undo: func(a control.Actor, r control.UndoRequest, follow func(control.MoveEvent)) (control.MoveAnswer, error) {
+			if r.Move == "" {
+				return control.MoveAnswer{}, &control.Failure{Kind: control.NotFound, Message: "nothing to undo"}
+			}
+			follow(control.MoveEvent{Text: a.Via + " undoes " + r.Move})
+			return control.MoveAnswer{Result: &control.MoveResult{ID: "m2"}}, nil
+		},
+		history: func(r control.HistoryRequest) (control.History, error) {
+			asked = r
+			return control.History{More: 7}, nil
+		},
+	})
+	h := s.Handler()
+	res := ask(h, "POST", "/v1/undo", `{"move":"m1","reason":"x","dry_run":false}`, nil)
+	lines := json.NewDecoder(res.Body)
+	var event, end MoveLine
+	if err := errors.Join(lines.Decode(&event), lines.Decode(&end)); err != nil || event.Event == nil || event.Event.Text != "socket undoes m1" || end.Answer == nil || end.Answer.Result.ID != "m2" {
+		t.Errorf("lines %+v, %+v (%v)", event, end, err)
+	}
+	wantProblem(t, ask(h, "POST", "/v1/undo", `{}`, nil), http.StatusNotFound, "nothing to undo")
+	var got control.History
+	if err := json.NewDecoder(ask(h, "GET", "/v1/history?federation=corp&move=m1&limit=3", "", nil).Body).Decode(&got); err != nil || got.More != 7 || asked != (control.HistoryRequest{Federation: "corp", Move: "m1", Limit: 3}) {
+		t.Errorf("history: %+v, %v; asked %+v", got, err, asked)
+	}
+	for _, bad := range []string{"0", "-1", "many", "1.5"} {
+		wantProblem(t, ask(h, "GET", "/v1/history?limit="+bad, "", nil), http.StatusUnprocessableEntity, "whole number")
+	}
 }

@@ -15,11 +15,11 @@ import (
 func newAudit(p *program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "audit",
-		Short: "Check the audit record",
+		Short: "Read, export and check the audit record",
 		Args:  noArguments,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	c.AddCommand(newAuditVerify(p), newAuditSetAside(p))
+	c.AddCommand(newAuditList(p), newAuditExport(p), newAuditVerify(p), newAuditSetAside(p))
 	return c
 }
 

@@ -155,7 +155,7 @@ func (p *program) showDecision(f control.FederationStatus) {
 		p.line("  samlfailover move --federation %s --to %s --reason \"...\"", escape.Terminal(f.Name), f.Proposal.To)
 	}
 	if m := f.LastMove; m != nil {
-		p.line("Last move: %s to %s, %d of %d apps, %s, proof %s, %s", m.Cause, m.To, m.Moved(), m.Meant(), m.Status, m.Proof, m.Finished.UTC().Format(time.RFC3339))
+		p.line("Last move: %s %sto %s, %d of %d apps, %s, proof %s, %s", m.Cause, back(*m), m.To, m.Moved(), m.Meant(), m.Status, m.Proof, m.Finished.UTC().Format(time.RFC3339))
 	}
 }
 

@@ -45,6 +45,7 @@ type Moves interface {
 // Mover carries out plans and resumes moves that were cut off.
 type Mover interface {
 	Run(ctx context.Context, plan failover.Plan, req failover.Request) (failover.Result, error)
+	Undo(ctx context.Context, past move.Record, req failover.Request) (failover.Result, error)
 	Resume(ctx context.Context, federation string) ([]failover.Result, error)
 }
 
@@ -239,8 +240,8 @@ func (c *Controller) Exclusively(ctx context.Context, f func(ctx context.Context
 	}
 }
 
-// Submit decides an operator's request on fresh reads and, if no rule holds it,
-// carries it out. The result is nil when nothing was moved; the decision says
+// Submit decides an operator's request, a move or an undo, on fresh reads and, if
+// no rule holds it, carries it out. The result is nil when nothing was moved; the decision says
 // why.
 func (c *Controller) Submit(ctx context.Context, req failover.Request) (failover.Decision, *failover.Result, error) {
 	if c.Status().Moving {
@@ -263,7 +264,15 @@ func (c *Controller) Submit(ctx context.Context, req failover.Request) (failover
 		if d = c.cfg.Rules.Decide(s); d.Outcome != failover.Move {
 			return nil
 		}
-		got, err := c.carryOut(ctx, *d.Plan, req)
+		run := func(ctx context.Context) (failover.Result, error) { return c.cfg.Mover.Run(ctx, *d.Plan, req) }
+		if req.Undoes != nil {
+			past, err := c.past(ctx, req.Undoes.Move)
+			if err != nil {
+				return err
+			}
+			run = func(ctx context.Context) (failover.Result, error) { return c.cfg.Mover.Undo(ctx, past, req) }
+		}
+		got, err := c.carryOut(ctx, run)
 		res = &got
 		return err
 	})

@@ -3,11 +3,13 @@ package controller
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/samlfailover/samlfailover/failover"
+	"github.com/samlfailover/samlfailover/failover/move"
 	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/finding"
 	"github.com/samlfailover/samlfailover/idp"
@@ -57,6 +59,19 @@ func (c *Controller) addMoves(ctx context.Context, s *failover.Situation) error 
 			Finished: r.Result.Finished, Status: r.Result.Status})
 	}
 	return nil
+}
+
+// past returns an ended move of the federation.
+func (c *Controller) past(ctx context.Context, id failover.MoveID) (move.Record, error) {
+	all, err := c.cfg.Moves.Past(ctx, c.cfg.Federation.Name)
+	if err != nil {
+		return move.Record{}, fmt.Errorf("read the past moves: %w", err)
+	}
+	i := slices.IndexFunc(all, func(r move.Record) bool { return r.ID == id })
+	if i < 0 {
+		return move.Record{}, fmt.Errorf("look up move %s of federation %s: %w", id, c.cfg.Federation.Name, move.ErrNoMove)
+	}
+	return all[i], nil
 }
 
 // states returns the apps as last read, in the federation's order.

@@ -12,7 +12,7 @@ import (
 
 // result says how the move stands.
 func (x *run) result() failover.Result {
-	res := failover.Result{ID: x.r.ID, Federation: x.r.Federation, Cause: x.r.Cause, To: x.r.To, Started: x.r.Started}
+	res := failover.Result{ID: x.r.ID, Federation: x.r.Federation, Cause: x.r.Cause, To: x.r.To, Undoes: x.r.Undoes, Started: x.r.Started}
 	for _, a := range x.apps {
 		res.Apps = append(res.Apps, a.result)
 		if !a.result.Moved {
@@ -82,7 +82,7 @@ const signInField = "sign-in URL (single sign-on URL, recipient, destination)"
 func (x *run) handSteps(a *appRun) []failover.HandStep {
 	app, url := a.step.App, x.m.Apps.AdminURL(a.step.App)
 	changes := a.last.Changes
-	if x.r.Undoes != "" && len(changes) == 0 {
+	if x.r.Undoes != "" && len(changes) == 0 { // nothing was computed, or all of it was edited since
 		changes = inverse(a.step.Undo)
 	}
 	var out []failover.HandStep

@@ -308,6 +308,9 @@ func TestUndo(t *testing.T) {
 	if err != nil || res.Moved() != 3 {
 		t.Fatalf("undo ended as %+v (%v)", res, err)
 	}
+	if n := res.Apps[2].Notes; len(n) != 1 || n[0].Code != finding.LaterEdit || len(res.Apps[0].Notes) > 0 || res.Undoes != past[0].ID {
+		t.Errorf("the later edit is not shown: %+v", res)
+	}
 	w.wantAt(t, "a", east, "untouched")
 	w.wantAt(t, "b", east, "edited later")
 	w.wantAt(t, "c", east, "untouched")

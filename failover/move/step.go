@@ -67,6 +67,10 @@ func (x *run) try(ctx context.Context, a *appRun) error {
 	if err != nil {
 		return err
 	}
+	a.result.Notes = res.Findings
+	if why := x.elsewhere(a); why != nil {
+		return *why
+	}
 	text := "is read back at " + a.step.target(x.r).String()
 	if res.Already {
 		text += "; it was there already"

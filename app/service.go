@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/samlfailover/samlfailover/awsaccess"
+	"github.com/samlfailover/samlfailover/config"
 	"github.com/samlfailover/samlfailover/control"
 	"github.com/samlfailover/samlfailover/failover"
 	"github.com/samlfailover/samlfailover/failover/controller"
@@ -206,7 +207,7 @@ func (s *Service) mover(j move.Journal, t move.Term, b move.BrakeList, r move.Re
 			f, err := control.Pick(s.feds, name)
 			return f, err == nil && name != ""
 		},
-		Apps: s.vendors, Journal: j, Term: t, Brakes: b, Recorder: r, Prover: prover, Log: s.o.Log,
+		Apps: s.vendors, Journal: j, Term: t, Brakes: b, Recorder: r, Prover: prover, Log: s.o.Log, Limits: limits(s.o.Config.Moves),
 		Events: func(e move.Event) {
 			events.Publish(e)
 			if s.o.OnMove != nil {
@@ -214,6 +215,12 @@ func (s *Service) mover(j move.Journal, t move.Term, b move.BrakeList, r move.Re
 			}
 		},
 	})
+}
+
+// limits are the config's bounds of a move.
+func limits(m config.Moves) move.Limits {
+	return move.Limits{Attempts: m.Attempts, FirstWait: m.FirstWait, LongestWait: m.LongestWait, StepTimeout: m.StepTimeout,
+		CallDeadline: m.CallDeadline, ProofTimeout: m.ProofTimeout}
 }
 
 // loops makes one controller per federation.

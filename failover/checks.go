@@ -233,7 +233,8 @@ func (v *view) proven() bool {
 }
 
 // retryPause is how long the controller waits after a move that ended
-// incomplete before it tries again with what is left.
+// incomplete before it tries again with what is left. A move to another Region is
+// no second try.
 const retryPause = time.Minute
 
 func checkCooldown(v *view) ruling {
@@ -241,7 +242,7 @@ func checkCooldown(v *view) ruling {
 		return pass("does not apply")
 	}
 	for _, m := range v.s.History {
-		if wait := retryPause - v.s.Now.Sub(m.Finished); wait > 0 && m.Status == Incomplete {
+		if wait := retryPause - v.s.Now.Sub(m.Finished); wait > 0 && m.Status == Incomplete && m.To == v.to {
 			return hold(fmt.Sprintf("move %s ended incomplete at %s; the next try comes %s later", m.ID, clock(m.Finished), retryPause),
 				fmt.Sprintf("%s of waiting, or an operator: %s", wait.Round(time.Second), v.command("")))
 		}

@@ -96,6 +96,7 @@ func ruleRows() []ruleRow {
 			s.Federation.Policy.Cooldown = 0
 			s.Verdicts[0] = verdict(east, health.Unhealthy, 60)
 			s.History = []PastMove{past(0, Controller, Incomplete)}
+			s.History[0].To = west
 		}), Hold, Move, "incomplete", "waiting"},
 		{BudgetSpent, "the third move of the day", with(outage(), func(s *Situation) {
 			s.History = []PastMove{past(60, Controller, Partial), past(120, Controller, Partial)}
@@ -206,6 +207,14 @@ func TestProvenOutageBreaksCooldownAndBudget(t *testing.T) {
 	})
 	if d := Standard().Decide(s); d.Outcome != Move {
 		t.Errorf("decided %s by %s: %s", d.Outcome, d.Rule, d.Why)
+	}
+	spent := slices.ContainsFunc(Standard().Decide(s).Findings, func(f finding.Finding) bool { return f.Code == finding.BudgetSpent && f.Severity() == finding.Page })
+	if !spent {
+		t.Error("the third move of the day pages nobody")
+	}
+	s.History[0].Status = Incomplete // to us-east-1: leaving it again is no second try
+	if d := Standard().Decide(s); d.Outcome != Move {
+		t.Errorf("right after an incomplete move decided %s by %s: %s", d.Outcome, d.Rule, d.Why)
 	}
 	s.Verdicts[0].Against = 2 // not the full quorum
 	if d := Standard().Decide(s); d.Rule != Cooldown {

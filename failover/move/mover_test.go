@@ -240,6 +240,9 @@ func TestDriftStandsDown(t *testing.T) {
 		t.Errorf("the move ended as %+v", res)
 	}
 	w.wantAt(t, "b", ohio, "theirs")
+	if res.Moved() != 2 {
+		t.Errorf("one app that drifted holds up the others: %+v", res)
+	}
 }
 
 func TestTwoMovesDoNotOverlap(t *testing.T) {

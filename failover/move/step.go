@@ -89,11 +89,10 @@ func (x *run) step(ctx context.Context, a *appRun) (idp.StepResult, error) {
 		Planned: func(ctx context.Context, before idp.Document, changes []idp.Change) error {
 			return x.planned(ctx, a, before, changes)
 		},
-		Writing: func(ctx context.Context) error {
-			if err := a.keep(x.m.fence(ctx)); err != nil {
-				return err
-			}
-			return x.unlocked(ctx, a)
+		Writing: func(ctx context.Context) error { return x.unlocked(ctx, a) },
+		Bound: func(ctx context.Context) (context.Context, context.CancelFunc, error) {
+			call, cancel, err := x.m.bound(ctx)
+			return call, cancel, a.keep(err)
 		},
 	}
 	if x.r.Undoes != "" {

@@ -209,18 +209,37 @@ func (w *world) config() move.Config {
 		Apps: w.vendors(), Journal: j, Term: t, Recorder: w, Log: slog.New(slog.DiscardHandler)}
 }
 
-// plan is the rules' own plan for leaving us-east-1; cause may change it to an
-// operator's switchover.
-func (w *world) plan(t testing.TB, req *failover.Request) failover.Plan {
-	t.Helper()
+// situation is a calm one.
+func (w *world) situation(req *failover.Request) failover.Situation {
 	s := failover.Situation{Now: time.Now(), Federation: w.fed, Request: req}
 	s.Federation.Policy = federation.Policy{Mode: federation.Auto, AcceptFewerVantages: true}
 	for _, r := range w.fed.Regions {
 		s.Verdicts = append(s.Verdicts, health.Verdict{Region: r, State: health.Healthy, Configured: 1, For: 1})
 	}
+	return s
+}
+
+// plan is the rules' own plan for leaving us-east-1; cause may change it to an
+// operator's switchover.
+func (w *world) plan(t testing.TB, req *failover.Request) failover.Plan {
+	t.Helper()
+	s := w.situation(req)
 	if req == nil {
 		s.Verdicts[0].State = health.Unhealthy
 	}
+	return w.decide(t, s)
+}
+
+// planWith is plan for a situation that change makes.
+func (w *world) planWith(t testing.TB, change func(*failover.Situation)) failover.Plan {
+	t.Helper()
+	s := w.situation(nil)
+	change(&s)
+	return w.decide(t, s)
+}
+
+func (w *world) decide(t testing.TB, s failover.Situation) failover.Plan {
+	t.Helper()
 	for _, a := range w.fed.Apps {
 		app, _ := w.app(a.ID)
 		s.Apps = append(s.Apps, failover.AppState{Ref: a, App: app, ReadAt: time.Now()})

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/samlfailover/samlfailover/control"
@@ -18,11 +21,45 @@ import (
 )
 
 // schedule lists the work by the clock.
-func (s *Service) schedule(loops map[string]*controller.Controller) []job {
+func (s *Service) schedule(loops map[string]*controller.Controller, record *recorder) []job {
+	at := s.o.Config.Schedules
 	return []job{
-		{name: "trust_scan", when: s.o.Config.Schedules.TrustScan, run: func(ctx context.Context) error { return s.scanAll(ctx, loops) }},
-		{name: "report", when: s.o.Config.Schedules.Report, run: func(context.Context) error { return s.report() }},
+		{name: "app_reads", when: at.AppReads, always: true, run: func(ctx context.Context) error { return readAll(ctx, loops) }},
+		{name: "token_check", when: at.TokenCheck, always: true, run: s.checkTokens},
+		{name: "trust_scan", when: at.TrustScan, run: func(ctx context.Context) error { return s.scanAll(ctx, loops) }},
+		{name: "report", when: at.Report, run: func(context.Context) error { return s.report() }},
+		{name: "audit_head", when: at.AuditHead, always: true, run: func(context.Context) error { return appendHead(at.AuditHeadFile, record.Head()) }},
 	}
+}
+
+// readAll makes every federation's loop read its apps (spec 2.4).
+func readAll(ctx context.Context, loops map[string]*controller.Controller) error {
+	errs := make([]error, 0, len(loops))
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	for _, l := range loops {
+		all.Go(func() {
+			err := l.Reread(ctx)
+			mu.Lock()
+			defer mu.Unlock()
+			errs = append(errs, err)
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// checkTokens makes sure that every tenant gives an access token (spec 9.2).
+func (s *Service) checkTokens(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, warmWithin)
+	defer cancel()
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(s.vendors)) {
+		if err := s.vendors[name].Tenant.Warm(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("tenant %s gives no access token: %w", name, err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // scanAll reads every federation's roles; it only looks.
@@ -71,7 +108,8 @@ func (s *Service) firstScan(ctx context.Context, loops map[string]*controller.Co
 	if !s.board.awaitAll(ctx) {
 		return
 	}
-	j := jobs{calm: s.calm(loops), log: s.o.Log}
+	j := s.jobs(loops)
+	j.ledger = nil // no job of the schedule
 	for _, f := range s.feds {
 		snap, err := s.keeper.LoadRoles(f.Name)
 		fresh := err == nil && time.Since(snap.TakenAt) < f.Policy.InventoryMaxAge

@@ -57,6 +57,7 @@ type Service struct {
 	feds    []federation.Federation
 	board   *board
 	shares  *shares
+	ledger  *ledger
 	keeper  inventory.Keeper
 	started time.Time
 	digest  string
@@ -150,6 +151,7 @@ func (s *Service) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	s.ledger = &ledger{record: record, log: s.o.Log}
 	use := s.control(loops, journal, mover, record, events)
 	api, err := server.New(server.Options{UseCases: use, Token: token, Owner: owner(), Log: s.o.Log})
 	if err != nil {
@@ -169,7 +171,7 @@ func (s *Service) Run(ctx context.Context) (err error) {
 	for _, loop := range loops {
 		g.Go(func() error { return loop.Run(ctx) })
 	}
-	g.Go(func() error { return jobs{calm: s.calm(loops), log: s.o.Log}.run(ctx, s.schedule(loops)) })
+	g.Go(func() error { return s.jobs(loops).run(ctx, s.schedule(loops, record)) })
 	g.Go(func() error { s.firstScan(ctx, loops); return nil })
 	g.Go(func() error { s.shares.watch(ctx, func(name string) { loops[name].Kick() }); return nil })
 	g.Go(func() error { return api.Serve(ctx, l) })
@@ -231,6 +233,7 @@ func (s *Service) loops(mover *move.Mover, moves controller.Moves, b move.BrakeL
 			Federation: f, ConfigDigest: s.digest, Vantages: []failover.Vantage{{Name: vantage}}, Apps: s.vendors, Verdicts: s.board,
 			Changed: s.board.changes(), Shares: s.shares, Moves: moves, Brakes: b, Mover: mover, Recorder: r, Known: s.known(f.Name),
 			Keep: func(apps []failover.AppState) { s.keepApps(f.Name, apps) }, Events: s.o.OnDecision, Log: s.o.Log,
+			ReadEvery: -1, // schedules.app_reads
 		}
 		if f.Policy.Prefer == federation.PreferLatency {
 			c.Latencies = s.board.latencyMedians
@@ -252,7 +255,7 @@ type journal interface {
 }
 
 func (s *Service) control(loops map[string]*controller.Controller, j journal, m *move.Mover, r control.Recorder, events *control.Broker) *control.Control {
-	c := &control.Control{Federations: s.feds, Loops: map[string]control.Loop{}, Brakes: j, Moves: j, Undoer: m, Record: r, Events: events,
+	c := &control.Control{Federations: s.feds, Loops: map[string]control.Loop{}, Brakes: j, Moves: j, Undoer: m, Jobs: s.ledger.list, Record: r, Events: events,
 		Info: control.Info{Version: s.o.Version, Config: s.o.Config.Path(), ConfigDigest: s.digest, Started: s.started,
 			Vantages: []string{vantage}, Proxy: s.network.Describe().Proxy}}
 	for name, l := range loops {
@@ -279,16 +282,19 @@ func kinds(names []string) []health.Kind {
 	return out
 }
 
-// calm reports whether scheduled work may run: no Region suspect, no move open.
-func (s *Service) calm(loops map[string]*controller.Controller) func() bool {
-	return func() bool {
+// jobs are the rules of scheduled work: it waits while a Region is suspect or a
+// move is open.
+func (s *Service) jobs(loops map[string]*controller.Controller) jobs {
+	still := func() bool {
 		for _, l := range loops {
 			if l.Status().Moving {
 				return false
 			}
 		}
-		return !s.board.suspicious()
+		return true
 	}
+	return jobs{calm: func() bool { return still() && !s.board.suspicious() }, settled: func() bool { return still() && s.board.settled() },
+		log: s.o.Log, ledger: s.ledger}
 }
 
 // owner is the OS user of this process.

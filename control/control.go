@@ -40,6 +40,7 @@ type Control struct {
 	Brakes      move.Brakes
 	Moves       controller.Moves
 	Undoer      Undoer
+	Jobs        func() []JobStatus // nil: none
 	Record      Recorder
 	Events      *Broker
 }

@@ -18,6 +18,7 @@ type Status struct {
 	Controller  Info               `json:"controller"`
 	At          time.Time          `json:"at"`
 	Federations []FederationStatus `json:"federations"`
+	Schedules   []JobStatus        `json:"schedules,omitempty"`
 }
 
 // FederationStatus is how one federation stands. Notes are sentences that must
@@ -72,6 +73,9 @@ type RegionStatus struct {
 // Status returns how everything stands now. It asks nobody outside.
 func (c *Control) Status(ctx context.Context) Status {
 	out := Status{Controller: c.Info, At: time.Now().UTC()}
+	if c.Jobs != nil {
+		out.Schedules = c.Jobs()
+	}
 	brakes, err := c.Brakes.Brakes(ctx)
 	for _, f := range c.Federations {
 		st := federationStatus(f, c.Loops[f.Name].Status(), len(c.Info.Vantages), out.At)

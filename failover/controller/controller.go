@@ -9,6 +9,7 @@ package controller
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -71,7 +72,7 @@ type Config struct {
 	Known []failover.AppState
 	// Keep gets the apps after each round of reads, to keep them on disk.
 	Keep        func([]failover.AppState)
-	ReadEvery   time.Duration // default 5 min (spec 2.4)
+	ReadEvery   time.Duration // default 5 min (spec 2.4); below 0: by Reread alone
 	ReadTimeout time.Duration // patience with a silent tenant in a round of reads; default 5 s
 	DecideEvery time.Duration // default 5 s: time alone can change a decision
 	Events      func(Event)
@@ -165,7 +166,9 @@ func New(c Config) (*Controller, error) {
 			*d = v
 		}
 	}
-	set(&c.ReadEvery, 5*time.Minute)
+	if c.ReadEvery == 0 {
+		c.ReadEvery = 5 * time.Minute
+	}
 	set(&c.ReadTimeout, 5*time.Second)
 	set(&c.DecideEvery, 5*time.Second)
 	ctl := &Controller{cfg: c, kick: make(chan struct{}, 1), jobs: make(chan job), ended: make(chan struct{}),
@@ -202,9 +205,14 @@ func (c *Controller) Run(ctx context.Context) error {
 	defer close(c.ended)
 	c.readApps(idp.Calm(ctx))
 	c.evaluate(ctx)
-	read, decide := time.NewTicker(c.cfg.ReadEvery), time.NewTicker(c.cfg.DecideEvery)
-	defer read.Stop()
+	decide := time.NewTicker(c.cfg.DecideEvery)
 	defer decide.Stop()
+	var read <-chan time.Time
+	if c.cfg.ReadEvery > 0 {
+		t := time.NewTicker(c.cfg.ReadEvery)
+		defer t.Stop()
+		read = t.C
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -212,7 +220,7 @@ func (c *Controller) Run(ctx context.Context) error {
 		case <-c.cfg.Changed:
 		case <-c.kick:
 		case <-decide.C:
-		case <-read.C:
+		case <-read:
 			c.readApps(idp.Calm(ctx))
 		case j := <-c.jobs:
 			j.done <- j.run(ctx)
@@ -238,6 +246,22 @@ func (c *Controller) Exclusively(ctx context.Context, f func(ctx context.Context
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// Reread reads every app now, but for a move that runs first. The error names
+// those that could not be read.
+func (c *Controller) Reread(ctx context.Context) error {
+	err := c.Exclusively(ctx, func(ctx context.Context) error { c.readApps(idp.Calm(ctx)); return nil })
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, a := range c.states() {
+		if a.Error != nil {
+			errs = append(errs, fmt.Errorf("app %s of federation %s: %w", a.Ref.Name, c.cfg.Federation.Name, *a.Error))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Submit decides an operator's request, a move or an undo, on fresh reads and, if

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/samlfailover/samlfailover/control"
 	"github.com/samlfailover/samlfailover/failover"
@@ -45,6 +46,22 @@ func Dial(dataDir string) (*Client, error) {
 	}
 	return &Client{http: outbound.Local(place.Socket), token: token}, nil
 }
+
+// Answers reports whether a controller answers on a data folder.
+func Answers(dataDir string) bool {
+	c, err := Dial(dataDir)
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), answerTime)
+	defer cancel()
+	_, err = c.Status(ctx)
+	return err == nil
+}
+
+// answerTime is how long a controller may take to answer that it is there.
+const answerTime = 5 * time.Second
 
 // Close drops idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }

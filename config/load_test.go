@@ -311,3 +311,29 @@ func holds(t *testing.T, c *Config, data []byte) {
 		t.Fatalf("accepted: %+v", c.Health)
 	}
 }
+
+// The data folder is found although the rest of the config has errors, and not
+// where the file says nothing that could be it.
+func TestStoreDir(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "c.yaml")
+	for _, c := range []struct{ text, want string }{
+		{"federations:\n  - mode: atuo\nstore:\n  dir: state\n", "state"},
+		{"federations: []\n", "data"},
+		{"store: {dir: /var/lib/x}\nnonsense: 1\n", "/var/lib/x"},
+		{"store: {dir: ~/x}\n", ""},
+		{"store: [\n", ""},
+		{"", ""},
+	} {
+		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		want := c.want
+		if want != "" && !filepath.IsAbs(want) {
+			want = filepath.Join(filepath.Dir(path), want)
+		}
+		if got, err := StoreDir(path); got != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %q, %v, want %q", c.text, got, err, want)
+		}
+	}
+}

@@ -40,7 +40,8 @@ type Control struct {
 	Brakes      move.Brakes
 	Moves       controller.Moves
 	Undoer      Undoer
-	Jobs        func() []JobStatus // nil: none
+	Jobs        func() []JobStatus   // nil: none
+	Reload      func() *ReloadStatus // nil: never reloads
 	Record      Recorder
 	Events      *Broker
 }

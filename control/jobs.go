@@ -28,3 +28,25 @@ type JobStatus struct {
 	Skipped     int         `json:"skipped,omitempty"` // runs left out since the start
 	LastSkip    time.Time   `json:"last_skip,omitzero"`
 }
+
+// ReloadOutcome is how a reload of the config ended.
+type ReloadOutcome string
+
+// The outcomes.
+const (
+	ReloadApplied   ReloadOutcome = "applied"
+	ReloadRefused   ReloadOutcome = "refused"   // the config from before stays in force
+	ReloadUnchanged ReloadOutcome = "unchanged" // it says the same as before
+	ReloadWaiting   ReloadOutcome = "waiting"   // for a move that runs
+)
+
+// ReloadStatus is how the last reload ended. Digest is that of the config it was
+// about, where it could be read; Errors say why it was refused.
+type ReloadStatus struct {
+	At      time.Time     `json:"at"`
+	Outcome ReloadOutcome `json:"outcome"`
+	Trigger string        `json:"trigger"`
+	Digest  string        `json:"digest,omitempty"`
+	Changes int           `json:"changes"`
+	Errors  []string      `json:"errors,omitempty"`
+}

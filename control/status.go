@@ -19,6 +19,7 @@ type Status struct {
 	At          time.Time          `json:"at"`
 	Federations []FederationStatus `json:"federations"`
 	Schedules   []JobStatus        `json:"schedules,omitempty"`
+	Reload      *ReloadStatus      `json:"reload,omitempty"` // the last one, if there was any
 }
 
 // FederationStatus is how one federation stands. Notes are sentences that must
@@ -75,6 +76,9 @@ func (c *Control) Status(ctx context.Context) Status {
 	out := Status{Controller: c.Info, At: time.Now().UTC()}
 	if c.Jobs != nil {
 		out.Schedules = c.Jobs()
+	}
+	if c.Reload != nil {
+		out.Reload = c.Reload()
 	}
 	brakes, err := c.Brakes.Brakes(ctx)
 	for _, f := range c.Federations {

@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -68,15 +69,27 @@ type Options struct {
 	Log      *slog.Logger
 }
 
-// Server answers the local API.
-type Server struct{ o Options }
+// Server answers the local API. Use may be called at any time.
+type Server struct {
+	o      Options
+	routes atomic.Pointer[http.Handler]
+}
 
 // New checks the options.
 func New(o Options) (*Server, error) {
 	if o.UseCases == nil || o.Token == "" || o.Log == nil {
 		return nil, errors.New("a server needs use cases, a token and a log")
 	}
-	return &Server{o}, nil
+	s := &Server{o: o}
+	s.Use(o.UseCases)
+	return s, nil
+}
+
+// Use makes new requests go to other use cases; those under way go on with the
+// ones they began with.
+func (s *Server) Use(u UseCases) {
+	h := s.handler(u)
+	s.routes.Store(&h)
 }
 
 type actorKey struct{}
@@ -128,6 +141,10 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 
 // Handler returns the routes behind the checks that every request passes.
 func (s *Server) Handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*s.routes.Load()).ServeHTTP(w, r) })
+}
+
+func (s *Server) handler(u UseCases) http.Handler {
 	r := chi.NewRouter()
 	r.Use(s.catch, s.guard)
 	r.NotFound(func(w http.ResponseWriter, _ *http.Request) {
@@ -141,16 +158,16 @@ func (s *Server) Handler() http.Handler {
 		}
 		problem(w, http.StatusMethodNotAllowed, Problem{Title: "no such method on this route"})
 	})
-	r.Get("/v1/status", s.status)
-	r.Get("/v1/explain", s.explain)
-	r.Get("/v1/history", s.history)
-	r.Post("/v1/plan", answers(s, s.o.UseCases.Plan))
-	r.Post("/v1/moves", follow(s, s.o.UseCases.Move))
-	r.Post("/v1/undo", follow(s, s.o.UseCases.Undo))
-	r.Post("/v1/pauses", answers(s, s.o.UseCases.Pause))
-	r.Post("/v1/pauses/release", answers(s, s.o.UseCases.Resume))
-	r.Post("/v1/locks", answers(s, s.o.UseCases.Lock))
-	r.Post("/v1/locks/release", answers(s, s.o.UseCases.Unlock))
+	r.Get("/v1/status", func(w http.ResponseWriter, r *http.Request) { s.answer(w, u.Status(r.Context())) })
+	r.Get("/v1/explain", s.explain(u))
+	r.Get("/v1/history", s.history(u))
+	r.Post("/v1/plan", answers(s, u.Plan))
+	r.Post("/v1/moves", follow(s, u.Move))
+	r.Post("/v1/undo", follow(s, u.Undo))
+	r.Post("/v1/pauses", answers(s, u.Pause))
+	r.Post("/v1/pauses/release", answers(s, u.Resume))
+	r.Post("/v1/locks", answers(s, u.Lock))
+	r.Post("/v1/locks/release", answers(s, u.Unlock))
 	return r
 }
 
@@ -209,28 +226,28 @@ func (s *Server) name(uid string) string {
 	return "uid " + uid
 }
 
-func (s *Server) status(w http.ResponseWriter, r *http.Request) {
-	s.answer(w, s.o.UseCases.Status(r.Context()))
-}
-
-func (s *Server) explain(w http.ResponseWriter, r *http.Request) {
-	out, err := s.o.UseCases.Explain(r.Context(), r.URL.Query().Get("federation"), r.URL.Query().Get("region"))
-	s.settle(w, out, err)
-}
-
-func (s *Server) history(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	req := control.HistoryRequest{Federation: q.Get("federation"), Move: q.Get("move")}
-	if text := q.Get("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 {
-			problem(w, http.StatusUnprocessableEntity, Problem{Title: string(control.Invalid), Kind: control.Invalid, Detail: "limit must be a whole number from 1"})
-			return
-		}
-		req.Limit = n
+func (s *Server) explain(u Looking) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		out, err := u.Explain(r.Context(), r.URL.Query().Get("federation"), r.URL.Query().Get("region"))
+		s.settle(w, out, err)
 	}
-	out, err := s.o.UseCases.History(r.Context(), req)
-	s.settle(w, out, err)
+}
+
+func (s *Server) history(u Looking) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		req := control.HistoryRequest{Federation: q.Get("federation"), Move: q.Get("move")}
+		if text := q.Get("limit"); text != "" {
+			n, err := strconv.Atoi(text)
+			if err != nil || n < 1 {
+				problem(w, http.StatusUnprocessableEntity, Problem{Title: string(control.Invalid), Kind: control.Invalid, Detail: "limit must be a whole number from 1"})
+				return
+			}
+			req.Limit = n
+		}
+		out, err := u.History(r.Context(), req)
+		s.settle(w, out, err)
+	}
 }
 
 // answers is the handler of a use case that takes and returns one value.

@@ -151,7 +151,7 @@ type job struct {
 }
 
 // ErrStopped is returned to whoever asks a controller that has ended.
-var ErrStopped = errors.New("the controller has stopped")
+var ErrStopped = errors.New("the controller has stopped, or has just read its config again; ask once more")
 
 // New checks that nothing is missing.
 func New(c Config) (*Controller, error) {
@@ -203,6 +203,7 @@ func (c *Controller) Status() Status {
 // Run works until the context ends. Call it once.
 func (c *Controller) Run(ctx context.Context) error {
 	defer close(c.ended)
+	c.recall(ctx)
 	c.readApps(idp.Calm(ctx))
 	c.evaluate(ctx)
 	decide := time.NewTicker(c.cfg.DecideEvery)

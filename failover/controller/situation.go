@@ -74,6 +74,14 @@ func (c *Controller) past(ctx context.Context, id failover.MoveID) (move.Record,
 	return all[i], nil
 }
 
+// recall takes the last move from the journal: an earlier run, or the loop under
+// the config before, made it.
+func (c *Controller) recall(ctx context.Context) {
+	if all, err := c.cfg.Moves.Past(ctx, c.cfg.Federation.Name); err == nil && len(all) > 0 && all[0].Result != nil {
+		c.keepResult(*all[0].Result)
+	}
+}
+
 // states returns the apps as last read, in the federation's order.
 func (c *Controller) states() []failover.AppState {
 	c.mu.Lock()

@@ -54,7 +54,7 @@ func (j jobs) run(ctx context.Context, all []job) error {
 			return fmt.Errorf("schedule of %s: %w", work.name, err)
 		}
 		var running sync.Mutex
-		clock.Schedule(when, cron.FuncJob(func() {
+		id := clock.Schedule(when, cron.FuncJob(func() {
 			if !running.TryLock() {
 				j.log.Warn("a scheduled job was skipped: its last run has not ended", "job", work.name)
 				j.ledger.skips(ctx, work.name)
@@ -63,6 +63,7 @@ func (j jobs) run(ctx context.Context, all []job) error {
 			defer running.Unlock()
 			j.once(ctx, work)
 		}))
+		j.ledger.clocked(work.name, func() time.Time { return clock.Entry(id).Next })
 	}
 	clock.Start()
 	<-ctx.Done()

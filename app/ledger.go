@@ -20,6 +20,7 @@ type ledger struct {
 	log    *slog.Logger
 	mu     sync.Mutex
 	jobs   []*control.JobStatus
+	next   map[string]func() time.Time // by job: when the clock will run it
 }
 
 // shownRuns is how many of a job's next runs are shown.
@@ -29,6 +30,20 @@ const shownRuns = 3
 func (l *ledger) add(name, when string) {
 	l.set(name, func(*control.JobStatus) {})
 	l.set(name, func(s *control.JobStatus) { s.Schedule = when })
+}
+
+// clocked tells when the clock will run a job next: what @every counts from is
+// known to the clock alone.
+func (l *ledger) clocked(name string, next func() time.Time) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.next == nil {
+		l.next = map[string]func() time.Time{}
+	}
+	l.next[name] = next
 }
 
 // set changes a job's status.
@@ -89,13 +104,12 @@ func (l *ledger) tell(ctx context.Context, name string, outcome control.JobOutco
 func (l *ledger) list() []control.JobStatus {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := time.Now().UTC()
 	var out []control.JobStatus
 	for _, j := range l.jobs {
 		s := *j
-		if when, err := config.ParseSchedule(s.Schedule); err == nil && when != nil {
-			for next := when.Next(now); len(s.Next) < shownRuns; next = when.Next(next) {
-				s.Next = append(s.Next, next)
+		if when, err := config.ParseSchedule(s.Schedule); err == nil && when != nil && l.next[s.Name] != nil {
+			for next := l.next[s.Name](); !next.IsZero() && len(s.Next) < shownRuns; next = when.Next(next) {
+				s.Next = append(s.Next, next.UTC())
 			}
 		}
 		out = append(out, s)

@@ -102,6 +102,9 @@ func TestLedger(t *testing.T) {
 				t.Errorf("%s: last start %s", got.Name, got.LastStart)
 			}
 		}
+		if next := l.jobs[0].Next; !next[0].Equal(time.Date(2000, 1, 1, 0, 3, 0, 0, time.UTC)) {
+			t.Errorf("@every counts from its start, and its next run is shown as %s", next[0])
+		}
 		if next := l.jobs[4].Next; next[0].Format(time.DateTime) != "2000-01-01 05:30:00" || next[1].Sub(next[0]) != 24*time.Hour {
 			t.Errorf("next runs %v", next)
 		}

@@ -121,7 +121,7 @@ func checkPaused(v *view) ruling {
 		return pass("not paused")
 	}
 	why, release := brakeWords(pauses)
-	return hold(why, "the end of the pause: "+release)
+	return hold(why, "the end of the pause: "+release+", or an operator: "+v.command(Paused))
 }
 
 // checkLocked holds when every app that should move is locked. Locks never come

@@ -29,7 +29,7 @@ func TestSpoiledConfigIsShown(t *testing.T) {
 			t.Fatalf("status does not say %q:\n%s", step.says, cli(t, w.env, "status").out)
 		}
 	}
-	cli(t, w.env, "status").wants(t, exitDone, "The config was read again at", "1 changes")
+	cli(t, w.env, "status").wants(t, exitDone, "The config was read again at", "values changed: 1")
 	if err := os.WriteFile(path, []byte(spoiled), 0o600); err != nil {
 		t.Fatal(err)
 	}

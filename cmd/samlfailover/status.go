@@ -106,7 +106,7 @@ func (p *program) showReload(st control.Status) {
 	case control.ReloadWaiting:
 		p.line("The config was read again at %s (digest %s) and waits for a move that runs.", at, r.Digest)
 	case control.ReloadApplied:
-		p.line("The config was read again at %s: digest %s, %d changes.", at, r.Digest, r.Changes)
+		p.line("The config was read again at %s: digest %s, values changed: %d.", at, r.Digest, r.Changes)
 	case control.ReloadUnchanged:
 		return
 	}

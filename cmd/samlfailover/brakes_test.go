@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,7 @@ func TestPauseAndLock(t *testing.T) {
 	w := newWorld(t)
 	w.env = w.acceptedWith(t)
 	w.serve(t)
+	apps := len(w.Demo().Apps)
 	app := w.Demo().Apps[1]
 	id := func(args ...string) string {
 		t.Helper()
@@ -41,8 +43,8 @@ func TestPauseAndLock(t *testing.T) {
 
 	lock := id("lock", "--app", app.ID, "--reason", "vendor tests")
 	cli(t, w.env, "plan", "--to", "us-west-2").wants(t, exitPending, lock, "stays: ", "vendor tests")
-	cli(t, w.env, move...).wants(t, exitFailed, "1 of 2 apps moved", "incomplete", lock, "By hand, app", "https://us-west-2.signin.aws.amazon.com/saml")
-	if written := w.writes(); len(written) != 1 || strings.Contains(written[0], app.ID) {
+	cli(t, w.env, move...).wants(t, exitFailed, fmt.Sprintf("%d of %d apps moved", apps-1, apps), "incomplete", lock, "By hand, app", "https://us-west-2.signin.aws.amazon.com/saml")
+	if written := w.writes(); len(written) != apps-1 || strings.Contains(strings.Join(written, " "), app.ID) {
 		t.Errorf("written: %v", written)
 	}
 	cli(t, w.env, move...).wants(t, exitHeld, "Held by rule locked", "samlfailover unlock "+lock)

@@ -103,7 +103,7 @@ func (u unbound) Step(ctx context.Context, app federation.AppRef, target signin.
 }
 
 // underLease runs a move under a lease; hang is how long each write takes.
-func underLease(t *testing.T, ttl time.Duration, renewals int, hang time.Duration, spoil func(*move.Config, *leased)) (failover.Result, error, *watched, *world) {
+func underLease(t *testing.T, ttl time.Duration, renewals int, hang time.Duration, spoil func(*move.Config, *leased)) (failover.Result, *watched, *world, error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -119,7 +119,7 @@ func underLease(t *testing.T, ttl time.Duration, renewals int, hang time.Duratio
 	res, err := newMover(t, c).Run(ctx, w.plan(t, nil), failover.Request{})
 	cancel()
 	synctest.Wait()
-	return res, err, tn, w
+	return res, tn, w, err
 }
 
 // spec 9.5: under a lease of 5 s, as an embedded store has it, a move goes
@@ -141,7 +141,7 @@ func TestWritesStayInsideTheLease(t *testing.T) {
 		{"a long lease and a vendor that never answers", time.Minute, time.Hour, 0},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			res, err, tn, _ := underLease(t, c.ttl, 1<<30, c.hang, nil)
+			res, tn, _, err := underLease(t, c.ttl, 1<<30, c.hang, nil)
 			if err != nil || res.Moved() != c.moved || tn.late > 0 || tn.n < 3 {
 				t.Errorf("%s: %d moved, %d of %d writes could outlast the lease, %v", c.why, res.Moved(), tn.late, tn.n, err)
 			}
@@ -159,7 +159,7 @@ func TestLeaseSaboteurs(t *testing.T) {
 		"a term counted from after": func(_ *move.Config, l *leased) { l.extra = 2 * time.Second },
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			if _, _, tn, _ := underLease(t, 5*time.Second, 1<<30, 50*time.Millisecond, spoil); tn.late == 0 {
+			if _, tn, _, _ := underLease(t, 5*time.Second, 1<<30, 50*time.Millisecond, spoil); tn.late == 0 {
 				t.Errorf("%s: not seen in %d writes", name, tn.n)
 			}
 		})
@@ -173,7 +173,7 @@ func TestShortLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		// 1.2 s minus the margin is less than a write may take; each renewal gives
 		// 1.2 s again, so no write ever starts, and the last one lets it run out.
-		_, err, tn, w := underLease(t, 1200*time.Millisecond, 20, time.Millisecond, nil)
+		_, tn, w, err := underLease(t, 1200*time.Millisecond, 20, time.Millisecond, nil)
 		if !errors.Is(err, move.ErrDeposed) || tn.n != 0 {
 			t.Errorf("%d writes under a lease that is too short, %v", tn.n, err)
 		}
@@ -184,7 +184,7 @@ func TestShortLease(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		// Renewals stop: what began before goes on, nothing begins in the last second.
-		res, err, tn, _ := underLease(t, 3*time.Second, 0, 1900*time.Millisecond, nil)
+		res, tn, _, err := underLease(t, 3*time.Second, 0, 1900*time.Millisecond, nil)
 		if !errors.Is(err, move.ErrDeposed) || tn.late > 0 || tn.n != 1 || res.Moved() != 1 {
 			t.Errorf("%d moved with %d writes, %d of them late, %v", res.Moved(), tn.n, tn.late, err)
 		}

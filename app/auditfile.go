@@ -19,6 +19,9 @@ type AuditState struct {
 	Records uint64     `json:"records"`
 	Head    audit.Head `json:"head"`
 	Broken  string     `json:"broken,omitempty"`
+	// FirstUnproven is the first record that an outside head proves nothing
+	// about, 0 where none was asked for.
+	FirstUnproven uint64 `json:"first_unproven,omitempty"`
 }
 
 // VerifyAudit checks the chain of an audit file; the error names the first bad
@@ -81,6 +84,16 @@ func (r *recorder) Record(ctx context.Context, actor, action, subject string, de
 	err = errors.Join(err, r.log.Close())
 	r.log = nil
 	return err
+}
+
+// Head is that of the record so far; the zero Head when it is not known.
+func (r *recorder) Head() audit.Head {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.log == nil {
+		return audit.Head{}
+	}
+	return r.log.Head()
 }
 
 // Close gives the file back.

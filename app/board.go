@@ -111,6 +111,12 @@ func (b *board) suspicious() bool {
 	return slices.ContainsFunc(b.Verdicts(), func(v health.Verdict) bool { return v.Suspect || v.State == health.Unhealthy })
 }
 
+// settled reports whether nothing is in doubt: every Region with trouble is
+// unhealthy by quorum.
+func (b *board) settled() bool {
+	return !slices.ContainsFunc(b.Verdicts(), func(v health.Verdict) bool { return v.Suspect && v.State != health.Unhealthy })
+}
+
 // latencies is a ring of the sign-in probe's answer times in one Region in calm
 // times: 24 hours at the steady rate (spec 8.3).
 type latencies struct {

@@ -10,7 +10,9 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
+	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/samlfailover/samlfailover/control"
 	"github.com/samlfailover/samlfailover/failover"
@@ -45,6 +47,22 @@ func Dial(dataDir string) (*Client, error) {
 	return &Client{http: outbound.Local(place.Socket), token: token}, nil
 }
 
+// Answers reports whether a controller answers on a data folder.
+func Answers(dataDir string) bool {
+	c, err := Dial(dataDir)
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), answerTime)
+	defer cancel()
+	_, err = c.Status(ctx)
+	return err == nil
+}
+
+// answerTime is how long a controller may take to answer that it is there.
+const answerTime = 5 * time.Second
+
 // Close drops idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
@@ -64,10 +82,49 @@ func (c *Client) Explain(ctx context.Context, federation, region string) (out co
 	return out, c.call(ctx, http.MethodGet, "/v1/explain?"+q.Encode(), nil, &out)
 }
 
+// Pause asks for a pause.
+func (c *Client) Pause(ctx context.Context, r control.BrakeRequest) (out control.BrakeAnswer, err error) {
+	return out, c.call(ctx, http.MethodPost, "/v1/pauses", r, &out)
+}
+
+// Lock asks for a lock.
+func (c *Client) Lock(ctx context.Context, r control.BrakeRequest) (out control.BrakeAnswer, err error) {
+	return out, c.call(ctx, http.MethodPost, "/v1/locks", r, &out)
+}
+
+// Resume releases pauses.
+func (c *Client) Resume(ctx context.Context, r control.ReleaseRequest) (out control.ReleaseAnswer, err error) {
+	return out, c.call(ctx, http.MethodPost, "/v1/pauses/release", r, &out)
+}
+
+// Unlock releases a lock.
+func (c *Client) Unlock(ctx context.Context, r control.ReleaseRequest) (out control.ReleaseAnswer, err error) {
+	return out, c.call(ctx, http.MethodPost, "/v1/locks/release", r, &out)
+}
+
 // Move asks for a move and follows it to its end. When the connection breaks,
 // the move goes on; status tells how it ended.
 func (c *Client) Move(ctx context.Context, r control.MoveRequest, follow func(move.Event)) (control.MoveAnswer, error) {
-	res, err := c.send(ctx, http.MethodPost, "/v1/moves", r)
+	return c.follow(ctx, "/v1/moves", r, follow)
+}
+
+// Undo asks to take a move back and follows that to its end, as Move does.
+func (c *Client) Undo(ctx context.Context, r control.UndoRequest, follow func(move.Event)) (control.MoveAnswer, error) {
+	return c.follow(ctx, "/v1/undo", r, follow)
+}
+
+// History asks for open and past moves.
+func (c *Client) History(ctx context.Context, r control.HistoryRequest) (out control.History, err error) {
+	q := url.Values{"federation": {r.Federation}, "move": {r.Move}}
+	if r.Limit > 0 {
+		q.Set("limit", strconv.Itoa(r.Limit))
+	}
+	return out, c.call(ctx, http.MethodGet, "/v1/history?"+q.Encode(), nil, &out)
+}
+
+// follow reads the lines of a move's answer.
+func (c *Client) follow(ctx context.Context, path string, r any, follow func(move.Event)) (control.MoveAnswer, error) {
+	res, err := c.send(ctx, http.MethodPost, path, r)
 	if err != nil {
 		return control.MoveAnswer{}, err
 	}

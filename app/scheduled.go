@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/samlfailover/samlfailover/control"
@@ -18,22 +21,56 @@ import (
 )
 
 // schedule lists the work by the clock.
-func (s *Service) schedule(loops map[string]*controller.Controller) []job {
+func (s *engine) schedule(record *recorder) []job {
+	at := s.o.Config.Schedules
 	return []job{
-		{name: "trust_scan", when: s.o.Config.Schedules.TrustScan, run: func(ctx context.Context) error { return s.scanAll(ctx, loops) }},
-		{name: "report", when: s.o.Config.Schedules.Report, run: func(context.Context) error { return s.report() }},
+		{name: "app_reads", when: at.AppReads, always: true, run: func(ctx context.Context) error { return readAll(ctx, s.loops) }},
+		{name: "token_check", when: at.TokenCheck, always: true, run: s.checkTokens},
+		{name: "trust_scan", when: at.TrustScan, run: func(ctx context.Context) error { return s.scanAll(ctx) }},
+		{name: "report", when: at.Report, run: func(context.Context) error { return s.report() }},
+		{name: "audit_head", when: at.AuditHead, always: true, run: func(context.Context) error { return appendHead(at.AuditHeadFile, record.Head()) }},
 	}
 }
 
+// readAll makes every federation's loop read its apps (spec 2.4).
+func readAll(ctx context.Context, loops map[string]*controller.Controller) error {
+	errs := make([]error, 0, len(loops))
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	for _, l := range loops {
+		all.Go(func() {
+			err := l.Reread(ctx)
+			mu.Lock()
+			defer mu.Unlock()
+			errs = append(errs, err)
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// checkTokens makes sure that every tenant gives an access token (spec 9.2).
+func (s *engine) checkTokens(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, warmWithin)
+	defer cancel()
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(s.vendors)) {
+		if err := s.vendors[name].Tenant.Warm(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("tenant %s gives no access token: %w", name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // scanAll reads every federation's roles; it only looks.
-func (s *Service) scanAll(ctx context.Context, loops map[string]*controller.Controller) error {
+func (s *engine) scanAll(ctx context.Context) error {
 	var errs []error
 	for _, f := range s.feds {
 		if len(f.Accounts) == 0 {
 			continue
 		}
 		errs = append(errs, s.scan(ctx, f))
-		loops[f.Name].Kick()
+		s.loops[f.Name].Kick()
 	}
 	return errors.Join(errs...)
 }
@@ -41,7 +78,7 @@ func (s *Service) scanAll(ctx context.Context, loops map[string]*controller.Cont
 // scan reads one federation's roles. Only one scan runs at a time: the first one
 // may still be running when the clock asks for the next, and a federation's
 // snapshot has one writer.
-func (s *Service) scan(ctx context.Context, f federation.Federation) error {
+func (s *engine) scan(ctx context.Context, f federation.Federation) error {
 	s.scanning.Lock()
 	defer s.scanning.Unlock()
 	if err := ctx.Err(); err != nil {
@@ -67,11 +104,12 @@ func (s *Service) scan(ctx context.Context, f federation.Federation) error {
 // firstScan scans once at the start if nothing is known, or only what is too
 // old to count. It lets the probes speak first: a controller may well be started
 // in an outage, and then nobody asks IAM.
-func (s *Service) firstScan(ctx context.Context, loops map[string]*controller.Controller) {
+func (s *engine) firstScan(ctx context.Context) {
 	if !s.board.awaitAll(ctx) {
 		return
 	}
-	j := jobs{calm: s.calm(loops), log: s.o.Log}
+	j := s.jobs()
+	j.ledger = nil // no job of the schedule
 	for _, f := range s.feds {
 		snap, err := s.keeper.LoadRoles(f.Name)
 		fresh := err == nil && time.Since(snap.TakenAt) < f.Policy.InventoryMaxAge
@@ -82,12 +120,12 @@ func (s *Service) firstScan(ctx context.Context, loops map[string]*controller.Co
 			s.o.Log.Warn("the last scan cannot be read", "federation", f.Name, "error", err)
 		}
 		j.once(ctx, job{name: "first trust_scan of " + f.Name, run: func(ctx context.Context) error { return s.scan(ctx, f) }})
-		loops[f.Name].Kick()
+		s.loops[f.Name].Kick()
 	}
 }
 
 // report writes who is ready for which Region into the data folder.
-func (s *Service) report() error {
+func (s *engine) report() error {
 	dir := filepath.Join(s.o.Config.Store.Dir, "reports")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make the folder of reports: %w", err)

@@ -2,14 +2,10 @@ package app
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/user"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -17,38 +13,26 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/samlfailover/samlfailover/awsaccess"
+	"github.com/samlfailover/samlfailover/config"
 	"github.com/samlfailover/samlfailover/control"
 	"github.com/samlfailover/samlfailover/failover"
 	"github.com/samlfailover/samlfailover/failover/controller"
 	"github.com/samlfailover/samlfailover/failover/move"
-	"github.com/samlfailover/samlfailover/failover/move/memory"
 	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/health"
 	"github.com/samlfailover/samlfailover/health/probe"
 	"github.com/samlfailover/samlfailover/inventory"
 	"github.com/samlfailover/samlfailover/outbound"
-	"github.com/samlfailover/samlfailover/server"
 	"github.com/samlfailover/samlfailover/signin"
 )
 
 // vantage is the name of this process as a place to probe from.
 const vantage = "local"
 
-// Options make a Service. Prover stands in for the test users of the config; it,
-// OnMove and OnDecision may be nil. The two listeners must not block.
-type Options struct {
-	Setup
-	Version    string
-	Prover     move.Prover
-	OnMove     func(move.Event)
-	OnDecision func(controller.Event)
-	// Ready is called once the socket answers.
-	Ready func(socket string)
-}
-
-// Service is the running controller: probes, one loop per federation, scheduled
-// work and the local API.
-type Service struct {
+// engine is what one config makes of the controller: probes, one loop per
+// federation and scheduled work. Another config is another engine; what both
+// share is the Service's.
+type engine struct {
 	o       Options
 	network *outbound.Network
 	vendors move.Vendors
@@ -56,20 +40,23 @@ type Service struct {
 	feds    []federation.Federation
 	board   *board
 	shares  *shares
+	ledger  *ledger
 	keeper  inventory.Keeper
-	started time.Time
 	digest  string
+	loops   map[string]*controller.Controller // by start
+	probes  *probe.Runner
 
 	scanning sync.Mutex // held by the one scan that may run
 }
 
-// New wires a service; it opens nothing and starts nothing.
-func New(o Options) (*Service, error) {
+// newEngine wires an engine; it opens nothing and starts nothing. One that is
+// never run must be closed.
+func newEngine(o Options) (*engine, error) {
 	secrets, network, err := o.open()
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{o: o, network: network, feds: o.Config.Federations(), keeper: inventory.Keeper{Dir: inventoryDir(o.Config.Store.Dir)}}
+	s := &engine{o: o, network: network, digest: o.Config.Digest(), feds: o.Config.Federations(), keeper: inventory.Keeper{Dir: inventoryDir(o.Config.Store.Dir)}}
 	if s.vendors, err = vendors(o.Config, secrets, network, o.Log); err != nil {
 		network.Close()
 		return nil, err
@@ -78,24 +65,10 @@ func New(o Options) (*Service, error) {
 		network.Close()
 		return nil, err
 	}
-	if s.digest, err = digest(s.feds); err != nil {
-		network.Close()
-		return nil, err
-	}
 	h := o.Config.Health
 	s.board = newBoard(1, regionsOf(s.feds), 2*h.Interval+h.Timeout)
 	s.shares = newShares(s.keeper, s.feds, o.Log)
 	return s, nil
-}
-
-// digest names the federations in force, for plans and records.
-func digest(feds []federation.Federation) (string, error) {
-	b, err := json.Marshal(feds)
-	if err != nil {
-		return "", fmt.Errorf("compute the config's digest: %w", err)
-	}
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:8]), nil
 }
 
 // regionsOf returns every Region that some federation allows, once.
@@ -113,74 +86,43 @@ func regionsOf(feds []federation.Federation) []signin.Region {
 	return out
 }
 
-// Run works until ctx ends or a part of it fails, and joins everything that it
-// started. Call it once.
-func (s *Service) Run(ctx context.Context) (err error) {
-	defer s.network.Close()
-	s.started = time.Now().UTC()
-	if err := os.MkdirAll(s.o.Config.Store.Dir, 0o700); err != nil {
-		return fmt.Errorf("make the data folder: %w", err)
-	}
-	record, err := openRecorder(filepath.Join(s.o.Config.Store.Dir, AuditFile))
-	if err != nil {
-		return fmt.Errorf("start a controller on the data folder %s: %w", s.o.Config.Store.Dir, err)
-	}
-	defer func() { err = errors.Join(err, record.Close()) }()
-	place, err := server.PlaceOf(s.o.Config.Store.Dir)
-	if err != nil {
-		return err
-	}
-	l, token, err := place.Listen()
-	if err != nil {
-		return err
-	}
-	defer l.Close() //nolint:errcheck // the server has closed it already
-	s.announce()
+// assemble puts the engine together on what the service keeps, and returns its
+// use cases.
+func (s *engine) assemble(k *keeping) (*control.Control, error) {
 	s.shares.load()
+	s.ledger = &ledger{record: k.record, log: s.o.Log}
+	mover, err := s.mover(k)
+	if err != nil {
+		return nil, err
+	}
+	if s.loops, err = s.controllers(mover, k); err != nil {
+		return nil, err
+	}
+	if s.probes, err = probe.NewRunner(s.probing()); err != nil {
+		return nil, err
+	}
+	return s.control(mover, k), nil
+}
 
-	store := memory.New()
-	journal, term := store.Lead()
-	events := &control.Broker{}
-	mover, err := s.mover(journal, term, record, events)
-	if err != nil {
-		return err
-	}
-	loops, err := s.loops(mover, journal, record)
-	if err != nil {
-		return err
-	}
-	use := s.control(loops, record, events)
-	api, err := server.New(server.Options{UseCases: use, Token: token, Owner: owner(), Log: s.o.Log})
-	if err != nil {
-		return err
-	}
-	runner, err := probe.NewRunner(s.probes())
-	if err != nil {
-		return err
-	}
-	if err := record.Record(ctx, failover.Controller, "controller.started", "config "+s.digest,
-		map[string]any{"version": s.o.Version, "network": s.network.Describe(), "proven_kinds": provenKinds(s.o.Config.Tenants)}); err != nil {
-		return fmt.Errorf("record the start: %w", err)
-	}
+// run works until ctx ends or a part of it fails, joins everything that it
+// started, and closes the network.
+func (s *engine) run(ctx context.Context, record *recorder) error {
+	defer s.network.Close()
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return runner.Run(ctx) })
+	g.Go(func() error { return s.probes.Run(ctx) })
 	g.Go(func() error { warm(ctx, s.vendors, s.o.Log); return nil })
-	for _, loop := range loops {
+	for _, loop := range s.loops {
 		g.Go(func() error { return loop.Run(ctx) })
 	}
-	g.Go(func() error { return jobs{calm: s.calm(loops), log: s.o.Log}.run(ctx, s.schedule(loops)) })
-	g.Go(func() error { s.firstScan(ctx, loops); return nil })
-	g.Go(func() error { s.shares.watch(ctx, func(name string) { loops[name].Kick() }); return nil })
-	g.Go(func() error { return api.Serve(ctx, l) })
-	if s.o.Ready != nil {
-		s.o.Ready(place.Socket)
-	}
+	g.Go(func() error { return s.jobs().run(ctx, s.schedule(record)) })
+	g.Go(func() error { s.firstScan(ctx); return nil })
+	g.Go(func() error { s.shares.watch(ctx, func(name string) { s.loops[name].Kick() }); return nil })
 	return g.Wait()
 }
 
 // announce writes the start log: what a person has to know about the way out
 // (spec 15.2).
-func (s *Service) announce() {
+func (s *engine) announce() {
 	d := s.network.Describe()
 	s.o.Log.Info("starting", "version", s.o.Version, "config", s.o.Config.Path(), "digest", s.digest, "proxy", d.Proxy, "proxy_from", d.ProxySource,
 		"no_proxy", d.NoProxy, "roots", d.Roots, "aws_roots", d.AWSRoots)
@@ -193,7 +135,7 @@ func (s *Service) announce() {
 	s.o.Log.Warn("one vantage only: a fault of this machine's own network can look like an outage")
 }
 
-func (s *Service) mover(j move.Journal, t move.Term, r move.Recorder, events *control.Broker) (*move.Mover, error) {
+func (s *engine) mover(k *keeping) (*move.Mover, error) {
 	prover := s.o.Prover
 	if prover == nil {
 		var err error
@@ -206,9 +148,9 @@ func (s *Service) mover(j move.Journal, t move.Term, r move.Recorder, events *co
 			f, err := control.Pick(s.feds, name)
 			return f, err == nil && name != ""
 		},
-		Apps: s.vendors, Journal: j, Term: t, Recorder: r, Prover: prover, Log: s.o.Log,
+		Apps: s.vendors, Journal: k.journal, Term: k.term, Brakes: k.journal, Recorder: k.record, Prover: prover, Log: s.o.Log, Limits: limits(s.o.Config.Moves),
 		Events: func(e move.Event) {
-			events.Publish(e)
+			k.events.Publish(e)
 			if s.o.OnMove != nil {
 				s.o.OnMove(e)
 			}
@@ -216,14 +158,21 @@ func (s *Service) mover(j move.Journal, t move.Term, r move.Recorder, events *co
 	})
 }
 
-// loops makes one controller per federation.
-func (s *Service) loops(mover *move.Mover, moves controller.Moves, r move.Recorder) (map[string]*controller.Controller, error) {
+// limits are the config's bounds of a move.
+func limits(m config.Moves) move.Limits {
+	return move.Limits{Attempts: m.Attempts, FirstWait: m.FirstWait, LongestWait: m.LongestWait, StepTimeout: m.StepTimeout,
+		CallDeadline: m.CallDeadline, ProofTimeout: m.ProofTimeout}
+}
+
+// controllers makes one per federation.
+func (s *engine) controllers(mover *move.Mover, k *keeping) (map[string]*controller.Controller, error) {
 	out := map[string]*controller.Controller{}
 	for _, f := range s.feds {
 		c := controller.Config{
 			Federation: f, ConfigDigest: s.digest, Vantages: []failover.Vantage{{Name: vantage}}, Apps: s.vendors, Verdicts: s.board,
-			Changed: s.board.changes(), Shares: s.shares, Moves: moves, Mover: mover, Recorder: r, Known: s.known(f.Name),
+			Changed: s.board.changes(), Shares: s.shares, Moves: k.journal, Brakes: k.journal, Mover: mover, Recorder: k.record, Known: s.known(f.Name),
 			Keep: func(apps []failover.AppState) { s.keepApps(f.Name, apps) }, Events: s.o.OnDecision, Log: s.o.Log,
+			ReadEvery: -1, // schedules.app_reads
 		}
 		if f.Policy.Prefer == federation.PreferLatency {
 			c.Latencies = s.board.latencyMedians
@@ -237,17 +186,18 @@ func (s *Service) loops(mover *move.Mover, moves controller.Moves, r move.Record
 	return out, nil
 }
 
-func (s *Service) control(loops map[string]*controller.Controller, r control.Recorder, events *control.Broker) *control.Control {
-	c := &control.Control{Federations: s.feds, Loops: map[string]control.Loop{}, Record: r, Events: events,
-		Info: control.Info{Version: s.o.Version, Config: s.o.Config.Path(), ConfigDigest: s.digest, Started: s.started,
+func (s *engine) control(m *move.Mover, k *keeping) *control.Control {
+	c := &control.Control{Federations: s.feds, Loops: map[string]control.Loop{}, Brakes: k.journal, Moves: k.journal, Undoer: m, Jobs: s.ledger.list,
+		Reload: k.reload.status, Record: k.record, Events: k.events,
+		Info: control.Info{Version: s.o.Version, Config: s.o.Config.Path(), ConfigDigest: s.digest, Started: k.started,
 			Vantages: []string{vantage}, Proxy: s.network.Describe().Proxy}}
-	for name, l := range loops {
+	for name, l := range s.loops {
 		c.Loops[name] = l
 	}
 	return c
 }
 
-func (s *Service) probes() probe.RunnerOptions {
+func (s *engine) probing() probe.RunnerOptions {
 	h := s.o.Config.Health
 	return probe.RunnerOptions{
 		Asker:   probe.New(probe.Options{Network: s.network, Timeout: h.Timeout, Vantage: vantage, Logger: s.o.Log}),
@@ -265,16 +215,19 @@ func kinds(names []string) []health.Kind {
 	return out
 }
 
-// calm reports whether scheduled work may run: no Region suspect, no move open.
-func (s *Service) calm(loops map[string]*controller.Controller) func() bool {
-	return func() bool {
-		for _, l := range loops {
+// jobs are the rules of scheduled work: it waits while a Region is suspect or a
+// move is open.
+func (s *engine) jobs() jobs {
+	still := func() bool {
+		for _, l := range s.loops {
 			if l.Status().Moving {
 				return false
 			}
 		}
-		return !s.board.suspicious()
+		return true
 	}
+	return jobs{calm: func() bool { return still() && !s.board.suspicious() }, settled: func() bool { return still() && s.board.settled() },
+		log: s.o.Log, ledger: s.ledger}
 }
 
 // owner is the OS user of this process.
@@ -286,7 +239,7 @@ func owner() string {
 }
 
 // known returns the apps as kept from an earlier run.
-func (s *Service) known(name string) []failover.AppState {
+func (s *engine) known(name string) []failover.AppState {
 	snap, err := s.keeper.LoadApps(name)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -302,7 +255,7 @@ func (s *Service) known(name string) []failover.AppState {
 	return out
 }
 
-func (s *Service) keepApps(name string, apps []failover.AppState) {
+func (s *engine) keepApps(name string, apps []failover.AppState) {
 	snap := inventory.AppSnapshot{Federation: name, TakenAt: time.Now().UTC()}
 	for _, a := range apps {
 		if !a.ReadAt.IsZero() {

@@ -66,22 +66,6 @@ func TestRegionsOf(t *testing.T) {
 	}
 }
 
-// The digest names what is in force: the same for the same config, another one
-// for any difference that steers a move.
-func TestDigest(t *testing.T) {
-	t.Parallel()
-	of := func(regions string) string {
-		d, err := digest(minimal(t, "", regions).Federations())
-		if err != nil || len(d) != 16 {
-			t.Errorf("digest %q, %v", d, err)
-		}
-		return d
-	}
-	if once, again := of("us-east-1, us-west-2"), of("us-east-1, us-west-2"); once != again || of("us-east-1, us-west-2") == of("us-west-2, us-east-1") {
-		t.Error("the digest does not follow the config")
-	}
-}
-
 func TestOktaAdminURL(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ org, id, want string }{

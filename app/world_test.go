@@ -50,6 +50,8 @@ type place struct {
 	dir   string
 	cfg   *config.Config
 	env   map[string]string
+	// reload asks the controller for a reload.
+	reload chan os.Signal
 }
 
 // newPlace makes a world of the test's own. edits are old and new texts in the
@@ -227,7 +229,7 @@ func (p *place) start() *service {
 	p.t.Helper()
 	s := &service{place: p, log: &journal{}}
 	ready := make(chan struct{})
-	svc, err := app.New(app.Options{Setup: p.setup(s.log), Version: "test", Ready: func(string) { close(ready) }})
+	svc, err := app.New(app.Options{Setup: p.setup(s.log), Version: "test", Reload: p.reload, LookEvery: glance, Ready: func(string) { close(ready) }})
 	if err != nil {
 		p.t.Fatal(err)
 	}

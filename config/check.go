@@ -32,6 +32,7 @@ func (c *checker) check() *Config {
 	c.aws()
 	c.tenants()
 	c.health()
+	c.moves()
 	c.store()
 	c.schedules()
 	out := &Config{file: c.file, dir: c.dir, places: c.at}
@@ -42,7 +43,7 @@ func (c *checker) check() *Config {
 	c.partitions()
 	c.unused()
 	out.Network, out.AWS, out.Tenants = c.doc.Network, c.doc.AWS, c.doc.Tenants
-	out.Health, out.Store, out.Schedules = c.doc.Health, c.doc.Store, c.doc.Schedules
+	out.Health, out.Moves, out.Store, out.Schedules = c.doc.Health, c.doc.Moves, c.doc.Store, c.doc.Schedules
 	out.Warnings = c.warnings
 	return out
 }
@@ -299,18 +300,6 @@ func (c *checker) store() {
 	}
 	if s.Dir != "" && !filepath.IsAbs(s.Dir) {
 		s.Dir = filepath.Join(c.dir, s.Dir)
-	}
-}
-
-func (c *checker) schedules() {
-	for _, s := range []struct{ key, text string }{{"trust_scan", c.doc.Schedules.TrustScan}, {"report", c.doc.Schedules.Report}} {
-		if s.text == "" {
-			continue
-		}
-		if _, err := ParseSchedule(s.text); err != nil {
-			message, remedy, _ := strings.Cut(err.Error(), "; ")
-			c.fail("schedules."+s.key, message, remedy)
-		}
 	}
 }
 

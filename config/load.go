@@ -120,6 +120,31 @@ func (c *Config) checkSecretFiles() (*Config, error) {
 	return c, nil
 }
 
+// StoreDir returns the data folder that a config names, whatever else is wrong
+// with the config: for finding the controller that still runs on an earlier
+// version of it.
+func StoreDir(path string) (string, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return "", err
+	}
+	tree, bad := readTree(path, data)
+	if bad != nil {
+		return "", &Error{[]Problem{*bad}}
+	}
+	full, err := filepath.Abs(path)
+	if err != nil {
+		return "", fmt.Errorf("find the folder of config %s: %w", path, err)
+	}
+	var doc document
+	c := checker{decoder: newDecoder(path), dir: filepath.Dir(full), doc: &doc}
+	c.value(tree, "", field{}, reflect.ValueOf(&doc).Elem())
+	if c.store(); !filepath.IsAbs(doc.Store.Dir) {
+		return "", fmt.Errorf("config %s names no data folder that can be used", path)
+	}
+	return doc.Store.Dir, nil
+}
+
 // Parse checks the text of a config. name is shown in messages, and its folder
 // is where relative paths start. A bad config gives *Error with every problem.
 func Parse(name string, data []byte) (*Config, error) { return parse(name, data, Options{}) }

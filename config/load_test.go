@@ -102,7 +102,7 @@ func TestDefaults(t *testing.T) {
 	if want := (Health{10 * time.Second, time.Second, 5 * time.Second, 3, 6, []string{"signin", "sts", "console"}}); !cmp.Equal(want, c.Health) {
 		t.Errorf("health: %+v", c.Health)
 	}
-	if filepath.Base(c.Store.Dir) != "data" || c.Schedules != (Schedules{"@hourly", "0 7 * * *"}) || !cmp.Equal(c.Network, Network{}) {
+	if filepath.Base(c.Store.Dir) != "data" || c.Schedules != (Schedules{TrustScan: "@hourly", Report: "0 7 * * *", AppReads: "@every 5m", TokenCheck: "@every 15m", AuditHead: Off, Drill: Off}) || !cmp.Equal(c.Network, Network{}) {
 		t.Errorf("%+v %+v %+v", c.Store, c.Schedules, c.Network)
 	}
 }
@@ -309,5 +309,31 @@ func holds(t *testing.T, c *Config, data []byte) {
 	}
 	if c.Health.Interval <= 0 || c.Health.Fall < 1 || bytes.Contains(data, []byte{0x1b}) {
 		t.Fatalf("accepted: %+v", c.Health)
+	}
+}
+
+// The data folder is found although the rest of the config has errors, and not
+// where the file says nothing that could be it.
+func TestStoreDir(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "c.yaml")
+	for _, c := range []struct{ text, want string }{
+		{"federations:\n  - mode: atuo\nstore:\n  dir: state\n", "state"},
+		{"federations: []\n", "data"},
+		{"store: {dir: /var/lib/x}\nnonsense: 1\n", "/var/lib/x"},
+		{"store: {dir: ~/x}\n", ""},
+		{"store: [\n", ""},
+		{"", ""},
+	} {
+		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		want := c.want
+		if want != "" && !filepath.IsAbs(want) {
+			want = filepath.Join(filepath.Dir(path), want)
+		}
+		if got, err := StoreDir(path); got != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %q, %v, want %q", c.text, got, err, want)
+		}
 	}
 }

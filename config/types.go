@@ -28,6 +28,7 @@ type Config struct {
 	AWS       AWS
 	Tenants   []Tenant
 	Health    Health
+	Moves     Moves
 	Store     Store
 	Schedules Schedules
 	// Warnings are doubts that do not stop the program, in the order of the file.
@@ -70,6 +71,7 @@ type document struct {
 	Tenants     []Tenant        `yaml:"tenants" required:"true" min:"1" max:"50" doc:"Identity providers, each with its credential, once each."`
 	Federations []federationDoc `yaml:"federations" required:"true" min:"1" max:"200" doc:"What moves together: apps, accounts, Regions and one policy (samlfailover idp apps finds them)."`
 	Health      Health          `yaml:"health" doc:"How sign-in endpoints are probed."`
+	Moves       Moves           `yaml:"moves" doc:"How long and how often a move tries before it leaves an app to people."`
 	Store       Store           `yaml:"store" doc:"Where state is kept."`
 	Schedules   Schedules       `yaml:"schedules" doc:"What runs by the clock, in UTC. It waits while a Region is suspect or a move is open."`
 }
@@ -180,15 +182,32 @@ type Health struct {
 	Kinds        []string      `yaml:"kinds" default:"signin,sts,console" enum:"signin,sts,console" unique:"true" min:"1" doc:"What is probed: the sign-in host's metadata, the Regional STS, the console host."`
 }
 
+// Moves bound a move in time. How many apps move at once is each federation's
+// parallel.
+type Moves struct {
+	Attempts     int           `yaml:"attempts" default:"6" min:"1" max:"50" doc:"Tries per app before it is left with the steps to do by hand."`
+	FirstWait    time.Duration `yaml:"first_wait" default:"500ms" min:"10ms" max:"1m" doc:"Time between the first two tries; it doubles from there."`
+	LongestWait  time.Duration `yaml:"longest_wait" default:"15s" min:"10ms" max:"10m" doc:"What that time grows to. A vendor that asks for more gets it."`
+	StepTimeout  time.Duration `yaml:"step_timeout" default:"1m" min:"5s" max:"10m" doc:"One try of one app: reads, write and read-back."`
+	CallDeadline time.Duration `yaml:"call_deadline" default:"15s" min:"2s" max:"1m" doc:"The most that one write may take. A write starts only while the leader's lease lasts longer, and a new leader waits so long before it goes on with an open move."`
+	ProofTimeout time.Duration `yaml:"proof_timeout" default:"30s" min:"1s" max:"30s" doc:"How long a failover waits for the proof of its lead app before the other apps follow."`
+}
+
 // Store is where state is kept. Dir is absolute after loading.
 type Store struct {
 	Dir string `yaml:"dir" default:"data" doc:"Folder for the audit record, inventories and the local socket, relative to this file."`
 }
 
 // Schedules are cron lines in UTC, @hourly and the like, "@every 90m", or "off".
+// AuditHeadFile is absolute after loading, "" for none.
 type Schedules struct {
-	TrustScan string `yaml:"trust_scan" default:"@hourly" doc:"When every account's roles are read: five cron fields in UTC, @hourly, @every 90m, or off."`
-	Report    string `yaml:"report" default:"0 7 * * *" doc:"When the readiness report is written, in the same form."`
+	TrustScan     string `yaml:"trust_scan" default:"@hourly" doc:"When every account's roles are read: five cron fields in UTC, @hourly, @every 90m, or off."`
+	Report        string `yaml:"report" default:"0 7 * * *" doc:"When the readiness report is written, in the same form."`
+	AppReads      string `yaml:"app_reads" default:"@every 5m" doc:"When every app is read from its identity provider, also in an outage. Apps are read besides when a Region becomes suspect and before each write."`
+	TokenCheck    string `yaml:"token_check" default:"@every 15m" doc:"When it is checked that every tenant still gives an access token, so that a move in an outage needs none."`
+	AuditHead     string `yaml:"audit_head" default:"off" doc:"When the head of the audit record is appended to audit_head_file."`
+	AuditHeadFile string `yaml:"audit_head_file" doc:"File that the audit record's head goes to, relative to this file: best on another machine's storage, so that a changed record can be told (audit verify --head)."`
+	Drill         string `yaml:"drill" default:"off" doc:"Not available in this version: only off is accepted."`
 }
 
 type federationDoc struct {

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/samlfailover/samlfailover/failover"
 	"github.com/samlfailover/samlfailover/failover/controller"
@@ -19,6 +18,7 @@ type Loop interface {
 	Status() controller.Status
 	Consider(ctx context.Context, req *failover.Request) (failover.Situation, failover.Decision, error)
 	Submit(ctx context.Context, req failover.Request) (failover.Decision, *failover.Result, error)
+	Kick()
 }
 
 // Info is what a running controller says of itself.
@@ -37,6 +37,11 @@ type Control struct {
 	Info        Info
 	Federations []federation.Federation
 	Loops       map[string]Loop
+	Brakes      move.Brakes
+	Moves       controller.Moves
+	Undoer      Undoer
+	Jobs        func() []JobStatus   // nil: none
+	Reload      func() *ReloadStatus // nil: never reloads
 	Record      Recorder
 	Events      *Broker
 }
@@ -63,6 +68,8 @@ type MoveRequest struct {
 type MoveAnswer struct {
 	Decision failover.Decision `json:"decision"`
 	Result   *failover.Result  `json:"result,omitempty"`
+	// Preview is what an undo would change, app by app, where that was asked for.
+	Preview []move.UndoPreview `json:"preview,omitempty"`
 }
 
 // maxReason bounds the reason that goes into every record, in characters.
@@ -84,16 +91,24 @@ func (c *Control) request(actor Actor, r MoveRequest) (failover.Request, Loop, e
 	if to.Partition() != f.Partition {
 		return failover.Request{}, nil, fail(Invalid, "%s is in partition %s, federation %s in %s: they are separate worlds; choose one of %s", to, to.Partition(), f.Name, f.Partition, regions(f))
 	}
-	if n := utf8.RuneCountInString(r.Reason); n > maxReason {
-		return failover.Request{}, nil, fail(Invalid, "the reason has %d characters, and at most %d go into a record; make it shorter", n, maxReason)
+	if err := checkReason(r.Reason); err != nil {
+		return failover.Request{}, nil, err
 	}
-	names := failover.Standard().Names()
-	for _, o := range r.Overrides {
-		if !slices.Contains(names, o) {
-			return failover.Request{}, nil, fail(Invalid, "--override %.100q: that is no rule that can be put aside; the rules are %s", o, strings.Join(names, ", "))
-		}
+	if err := checkOverrides(r.Overrides); err != nil {
+		return failover.Request{}, nil, err
 	}
 	return failover.Request{To: to, By: actor.String(), Reason: r.Reason, Overrides: r.Overrides}, loop, nil
+}
+
+// checkOverrides refuses names that are no rule.
+func checkOverrides(overrides []string) error {
+	names := failover.Standard().Names()
+	for _, o := range overrides {
+		if !slices.Contains(names, o) {
+			return fail(Invalid, "--override %.100q: that is no rule that can be put aside; the rules are %s", o, strings.Join(names, ", "))
+		}
+	}
+	return nil
 }
 
 func regions(f federation.Federation) string {
@@ -129,10 +144,7 @@ func (c *Control) Move(ctx context.Context, actor Actor, r MoveRequest, follow f
 		d, err := c.Plan(ctx, actor, r)
 		return MoveAnswer{Decision: d}, err
 	}
-	if strings.TrimSpace(r.Reason) == "" {
-		return MoveAnswer{}, fail(Invalid, "say why, with --reason: it goes into the record that others will read")
-	}
-	req, loop, err := c.request(actor, r)
+	req, _, err := c.request(actor, r)
 	if err != nil {
 		return MoveAnswer{}, err
 	}
@@ -140,14 +152,19 @@ func (c *Control) Move(ctx context.Context, actor Actor, r MoveRequest, follow f
 	if err != nil {
 		return MoveAnswer{}, err
 	}
-	if err := c.Record.Record(ctx, actor.String(), "move.requested", "federation "+f.Name, r); err != nil {
+	return c.submit(ctx, actor, f, "move.requested", r, req, follow)
+}
+
+// submit records a request and hands it to the federation's loop.
+func (c *Control) submit(ctx context.Context, actor Actor, f federation.Federation, action string, detail any, req failover.Request, follow func(move.Event)) (MoveAnswer, error) {
+	if err := c.Record.Record(ctx, actor.String(), action, "federation "+f.Name, detail); err != nil {
 		return MoveAnswer{}, notRecorded(err)
 	}
 	if follow != nil {
 		stop := c.Events.Follow(f.Name, follow)
 		defer stop()
 	}
-	d, res, err := loop.Submit(ctx, req)
+	d, res, err := c.Loops[f.Name].Submit(ctx, req)
 	return MoveAnswer{Decision: d, Result: res}, err
 }
 

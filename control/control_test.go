@@ -35,10 +35,13 @@ type loop struct {
 	tell      []move.Event
 	asked     []failover.Request
 	submitted []failover.Request
+	kicked    int
 	log       *[]string
 }
 
 func (l *loop) Status() controller.Status { return l.status }
+
+func (l *loop) Kick() { l.kicked++ }
 
 func (l *loop) Consider(_ context.Context, req *failover.Request) (failover.Situation, failover.Decision, error) {
 	if req != nil {
@@ -84,7 +87,7 @@ func newControl(l *loop) (*Control, *[]string) {
 	log := &[]string{}
 	l.events, l.log = &Broker{}, log
 	return &Control{Federations: []federation.Federation{corp()}, Loops: map[string]Loop{"corp": l},
-		Record: recorder{log: log}, Events: l.events, Info: Info{Vantages: []string{"local"}}}, log
+		Brakes: kept(), Record: recorder{log: log}, Events: l.events, Info: Info{Vantages: []string{"local"}}}, log
 }
 
 // wantFailure checks kind and words of an error.
@@ -293,7 +296,7 @@ func TestStatusNotes(t *testing.T) {
 		ctl, _ := newControl(&loop{})
 		ctl.Federations[0].Policy.Mode, ctl.Federations[0].Policy.AcceptFewerVantages = c.mode, c.accept
 		ctl.Info.Vantages = make([]string, c.vantages)
-		got := ctl.Status().Federations[0].Notes
+		got := ctl.Status(t.Context()).Federations[0].Notes
 		if len(got) != len(c.want) {
 			t.Errorf("%s: %q", c.why, got)
 			continue
@@ -315,7 +318,7 @@ func TestStatusIsWhole(t *testing.T) {
 	}
 	st := failover.FromInventory(inventory.AppRead{Ref: corp().Apps[1], ReadAt: time.Now().Add(-time.Minute), Label: "Dev", ACS: acs, ACSText: acs.String(), Movable: true})
 	ctl, _ := newControl(&loop{status: controller.Status{Apps: []failover.AppState{st}, Moving: true}})
-	got := ctl.Status().Federations[0]
+	got := ctl.Status(t.Context()).Federations[0]
 	if len(got.Apps) != 2 || len(got.Regions) != 2 || got.Home != east || !got.Moving {
 		t.Fatalf("%+v", got)
 	}

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"context"
 	"time"
 
 	"github.com/samlfailover/samlfailover/failover"
@@ -17,6 +18,8 @@ type Status struct {
 	Controller  Info               `json:"controller"`
 	At          time.Time          `json:"at"`
 	Federations []FederationStatus `json:"federations"`
+	Schedules   []JobStatus        `json:"schedules,omitempty"`
+	Reload      *ReloadStatus      `json:"reload,omitempty"` // the last one, if there was any
 }
 
 // FederationStatus is how one federation stands. Notes are sentences that must
@@ -28,6 +31,7 @@ type FederationStatus struct {
 	Notes    []string             `json:"notes,omitempty"`
 	Apps     []AppStatus          `json:"apps"`
 	Regions  []RegionStatus       `json:"regions"`
+	Brakes   []Brake              `json:"brakes,omitempty"` // pauses and locks, also those that have run out
 	Decision failover.Decision    `json:"decision"`
 	Proposal *failover.Plan       `json:"proposal,omitempty"`
 	Moving   bool                 `json:"moving"`
@@ -68,10 +72,26 @@ type RegionStatus struct {
 }
 
 // Status returns how everything stands now. It asks nobody outside.
-func (c *Control) Status() Status {
+func (c *Control) Status(ctx context.Context) Status {
 	out := Status{Controller: c.Info, At: time.Now().UTC()}
+	if c.Jobs != nil {
+		out.Schedules = c.Jobs()
+	}
+	if c.Reload != nil {
+		out.Reload = c.Reload()
+	}
+	brakes, err := c.Brakes.Brakes(ctx)
 	for _, f := range c.Federations {
-		out.Federations = append(out.Federations, federationStatus(f, c.Loops[f.Name].Status(), len(c.Info.Vantages), out.At))
+		st := federationStatus(f, c.Loops[f.Name].Status(), len(c.Info.Vantages), out.At)
+		for _, b := range brakes {
+			if b.Applies(f.Name) {
+				st.Brakes = append(st.Brakes, b)
+			}
+		}
+		if err != nil {
+			st.Notes = append(st.Notes, "The pauses and locks cannot be read: "+err.Error())
+		}
+		out.Federations = append(out.Federations, st)
 	}
 	return out
 }

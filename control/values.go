@@ -21,6 +21,12 @@ type (
 	MoveResult = failover.Result
 	// MoveEvent is live progress of a move.
 	MoveEvent = move.Event
+	// UndoPreview is what an undo would do to one app.
+	UndoPreview = move.UndoPreview
+	// HandStep is one field that a person has to change in an IdP's own pages.
+	HandStep = failover.HandStep
+	// Brake is a pause or a lock.
+	Brake = failover.Brake
 	// LoopEvent is live news of a federation's loop.
 	LoopEvent = controller.Event
 	// ProofLevel says how much a move has proven (spec 3).
@@ -50,6 +56,9 @@ const (
 	ProvedAssertion = failover.P3
 	ProvedLogin     = failover.P4
 )
+
+// PauseKind is the kind of a brake that keeps moves from starting.
+const PauseKind = failover.BrakePause
 
 // MoveHolds reports whether a rule holds what a decision is about.
 func MoveHolds(d Decision) bool { return d.Outcome != failover.Move }

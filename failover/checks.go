@@ -9,15 +9,8 @@ import (
 	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/finding"
 	"github.com/samlfailover/samlfailover/health"
+	"github.com/samlfailover/samlfailover/signin"
 )
-
-func checkPaused(v *view) ruling {
-	p := v.s.Paused
-	if p == nil {
-		return pass("not paused")
-	}
-	return hold(fmt.Sprintf("%s paused this federation at %s: %s", p.By, clock(p.Since), p.Reason), "a person resumes the federation")
-}
 
 func checkActiveUnknown(v *view) ruling {
 	for _, a := range v.apps {
@@ -183,28 +176,46 @@ func checkNoCandidate(v *view) ruling {
 	if v.to.IsZero() {
 		return hold("federation "+v.s.Federation.Name+" allows no other Region", "another Region in the federation's config")
 	}
-	if v.healthy(v.to) {
-		return pass(v.to.String() + " is healthy")
+	to := v.worst()
+	if v.healthy(to) {
+		return pass(regionList(v.targets()) + ": healthy")
 	}
-	h := v.verdict(v.to)
-	if v.s.Request != nil {
-		return hold(fmt.Sprintf("%s is %s: %s", v.to, stateWord(h), h.Reason), "a healthy "+v.to.String()+", another Region, or --override "+NoCandidate)
+	h := v.verdict(to)
+	switch {
+	case v.undo() != nil:
+		return hold(fmt.Sprintf("the undo leads back to %s, which is %s: %s", to, stateWord(h), h.Reason), "a healthy "+to.String()+", or an operator: "+v.command(NoCandidate))
+	case v.s.Request != nil:
+		return hold(fmt.Sprintf("%s is %s: %s", to, stateWord(h), h.Reason), "a healthy "+to.String()+", another Region, or --override "+NoCandidate)
 	}
 	return hold(fmt.Sprintf("none of the other allowed Regions is healthy; the best, %s, is %s: %s", v.to, stateWord(h), h.Reason), "a healthy Region among "+regionList(v.s.Federation.Regions))
+}
+
+// worst is the target that is not healthy, if there is one.
+func (v *view) worst() signin.Region {
+	for _, to := range v.targets() {
+		if !v.healthy(to) {
+			return to
+		}
+	}
+	return v.to
 }
 
 func checkNotReady(v *view) ruling {
 	if len(v.moving) == 0 || v.to.IsZero() {
 		return pass("nothing to move")
 	}
-	ok, why := v.ready(v.to)
-	if ok {
-		return pass(why)
+	var notes []string
+	for _, to := range v.targets() {
+		ok, why := v.ready(to)
+		if !ok {
+			share, _ := v.share(to)
+			r := hold(why, "samlfailover trust apply, a fresh trust scan, or an operator: "+v.command(NotReady))
+			r.findings = share.NotReady
+			return r
+		}
+		notes = append(notes, why)
 	}
-	share, _ := v.share(v.to)
-	r := hold(why, "samlfailover trust apply, a fresh trust scan, or an operator: "+v.command(NotReady))
-	r.findings = share.NotReady
-	return r
+	return pass(strings.Join(notes, "; "))
 }
 
 // proven reports whether a full quorum has called every Region being left
@@ -222,7 +233,8 @@ func (v *view) proven() bool {
 }
 
 // retryPause is how long the controller waits after a move that ended
-// incomplete before it tries again with what is left.
+// incomplete before it tries again with what is left. A move to another Region is
+// no second try.
 const retryPause = time.Minute
 
 func checkCooldown(v *view) ruling {
@@ -230,7 +242,7 @@ func checkCooldown(v *view) ruling {
 		return pass("does not apply")
 	}
 	for _, m := range v.s.History {
-		if wait := retryPause - v.s.Now.Sub(m.Finished); wait > 0 && m.Status == Incomplete {
+		if wait := retryPause - v.s.Now.Sub(m.Finished); wait > 0 && m.Status == Incomplete && m.To == v.to {
 			return hold(fmt.Sprintf("move %s ended incomplete at %s; the next try comes %s later", m.ID, clock(m.Finished), retryPause),
 				fmt.Sprintf("%s of waiting, or an operator: %s", wait.Round(time.Second), v.command("")))
 		}
@@ -258,13 +270,18 @@ func checkBudget(v *view) ruling {
 		}
 	}
 	note := fmt.Sprintf("%d of %d moves by the controller in 24 h", recent, v.policy.Budget)
-	if recent < v.policy.Budget || v.proven() {
+	if recent < v.policy.Budget {
 		return pass(note)
 	}
+	spent := finding.Finding{Code: finding.BudgetSpent, Subject: "federation " + v.s.Federation.Name,
+		What: "the controller has used up its moves for 24 hours and asks a person instead", Why: note,
+		Remedy: "find out why the Regions change so often, then run: " + v.command("")}
+	if v.proven() {
+		spent.What = "the controller has used up its moves for 24 hours and moves all the same: a full quorum has called the Region unhealthy for more than 5 min"
+		return ruling{note: note + ", and a full quorum has called the Region unhealthy for more than 5 min", findings: []finding.Finding{spent}}
+	}
 	return ruling{outcome: Propose, why: note + ": the federation now works as in mode approve", wouldChange: "an operator: " + v.command(""),
-		findings: []finding.Finding{{Code: finding.BudgetSpent, Subject: "federation " + v.s.Federation.Name,
-			What: "the controller has used up its moves for 24 hours and asks a person instead", Why: note,
-			Remedy: "find out why the Regions change so often, then run: " + v.command("")}}}
+		findings: []finding.Finding{spent}}
 }
 
 func checkApproval(v *view) ruling {

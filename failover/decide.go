@@ -33,6 +33,7 @@ type Decision struct {
 	Cause       Cause             `json:"cause,omitempty"`
 	Evidence    []Fact            `json:"evidence,omitempty"`
 	Findings    []finding.Finding `json:"findings,omitempty"`
+	Brakes      []Brake           `json:"brakes,omitempty"` // pauses and locks in force
 	Plan        *Plan             `json:"plan,omitempty"`
 	Trail       []Passed          `json:"trail,omitempty"`
 }
@@ -55,12 +56,12 @@ type Passed struct {
 // situation always gives the same decision.
 func (rs Rules) Decide(s Situation) Decision {
 	v := newView(s)
-	d := Decision{At: s.Now, Federation: s.Federation.Name, Cause: v.cause, Evidence: v.evidence(), Findings: v.findings()}
+	d := Decision{At: s.Now, Federation: s.Federation.Name, Cause: v.cause, Evidence: v.evidence(), Findings: v.findings(), Brakes: v.braking("")}
 	if name, r := v.fixed(); r.outcome != "" {
 		return d.because(name, r)
 	}
 	plan, err := v.plan()
-	if err == nil {
+	if err == nil && v.undo() == nil { // what an undo changes is known once the apps are read
 		d.Plan = plan
 	}
 	for _, rule := range rs {
@@ -68,18 +69,23 @@ func (rs Rules) Decide(s Situation) Decision {
 		switch {
 		case r.outcome == "":
 			d.Trail = append(d.Trail, Passed{Rule: rule.Name, Note: r.note})
+			d.Findings = append(d.Findings, r.findings...)
 		case s.Request != nil && !rule.BindsRequest:
 			d.Trail = append(d.Trail, Passed{Rule: rule.Name, Note: "does not bind an operator's request"})
-		case s.Request != nil && slices.Contains(s.Request.Overrides, rule.Name):
+		case v.putsAside(rule.Name):
 			d.Trail = append(d.Trail, Passed{Rule: rule.Name, Note: "overridden by " + s.Request.By + ": " + r.why, Overridden: true})
 		default:
 			return d.because(rule.Name, r)
 		}
 	}
-	if err != nil {
+	switch u := v.undo(); {
+	case u != nil && len(v.moving) > 0:
+		d.Outcome, d.Why = Move, v.undoWhy(*u)
+	case u != nil || err != nil:
 		return d.because(NothingToMove, v.nothing())
+	default:
+		d.Outcome, d.Why = Move, v.moveWhy(plan)
 	}
-	d.Outcome, d.Why = Move, v.moveWhy(plan)
 	return d
 }
 
@@ -100,9 +106,11 @@ func (v *view) fixed() (string, ruling) {
 		if why := badRequest(*req); why != "" {
 			return BadRequest, hold(why, "ask again with a request that can be carried out")
 		}
-		if !f.Allows(req.To) {
-			return AllowedRegions, hold(fmt.Sprintf("%s is not one of the Regions of federation %s (%s)", req.To, f.Name, regionList(f.Regions)),
-				"a Region of the federation, or the Region added to it in the config; no override can do it")
+		for _, to := range append(v.targets(), req.To) {
+			if !f.Allows(to) {
+				return AllowedRegions, hold(fmt.Sprintf("%s is not one of the Regions of federation %s (%s)", to, f.Name, regionList(f.Regions)),
+					"a Region of the federation, or the Region added to it in the config; no override can do it")
+			}
 		}
 	}
 	if o := v.s.OpenMove; o != nil {

@@ -14,6 +14,9 @@ import (
 
 // command is what an operator types to do the job, with an override if needed.
 func (v *view) command(override string) string {
+	if u := v.undo(); u != nil {
+		return fmt.Sprintf("samlfailover undo %s --federation %s --reason TEXT", u.Move, v.s.Federation.Name) + overriding(override)
+	}
 	to := "REGION"
 	if !v.to.IsZero() {
 		to = v.to.String()
@@ -22,11 +25,14 @@ func (v *view) command(override string) string {
 }
 
 func (v *view) commandTo(to, override string) string {
-	cmd := fmt.Sprintf("samlfailover move --federation %s --to %s --reason TEXT", v.s.Federation.Name, to)
-	if override != "" {
-		cmd += " --override " + override
+	return fmt.Sprintf("samlfailover move --federation %s --to %s --reason TEXT", v.s.Federation.Name, to) + overriding(override)
+}
+
+func overriding(rule string) string {
+	if rule == "" {
+		return ""
 	}
-	return cmd
+	return " --override " + rule
 }
 
 // evidence collects the facts that every decision shows: where the apps are and
@@ -88,6 +94,9 @@ func Explain(d Decision) []string {
 	out := []string{escape.Terminal(head + ": " + d.Why)}
 	if d.WouldChange != "" {
 		out = append(out, escape.Terminal("what would change this: "+d.WouldChange))
+	}
+	for _, b := range d.Brakes {
+		out = append(out, escape.Terminal(string(b.Kind)+" "+b.ID+": "+b.String()))
 	}
 	for _, f := range d.Evidence {
 		out = append(out, escape.Terminal("evidence: "+f.Name+": "+f.Value))

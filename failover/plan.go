@@ -56,12 +56,13 @@ func (s StepPlan) Target(relay signin.RelayPolicy) signin.Target {
 // Left is an app that stays where it is. Blocking means that it should have
 // moved and cannot: the move ends incomplete (spec 1.4).
 type Left struct {
-	App      federation.AppRef `json:"app"`
-	Region   signin.Region     `json:"region"`
-	ACSText  string            `json:"acs_text,omitempty"`
-	Why      string            `json:"why"`
-	Blocking bool              `json:"blocking,omitempty"`
-	Findings []finding.Finding `json:"findings,omitempty"`
+	App        federation.AppRef `json:"app"`
+	Region     signin.Region     `json:"region"`
+	ACSText    string            `json:"acs_text,omitempty"`
+	RelayState string            `json:"relay_state,omitempty"`
+	Why        string            `json:"why"`
+	Blocking   bool              `json:"blocking,omitempty"`
+	Findings   []finding.Finding `json:"findings,omitempty"`
 }
 
 // ErrNothingToMove is returned instead of an empty plan.

@@ -45,6 +45,11 @@ func drawSituation(t *rapid.T) Situation {
 	if rapid.IntRange(0, 3).Draw(t, "history") == 0 {
 		s.History = []PastMove{past(rapid.IntRange(1, 60).Draw(t, "ago"), Controller, Partial)}
 	}
+	for range rapid.IntRange(0, 6).Draw(t, "brakes") - 4 {
+		s.Brakes = append(s.Brakes, Brake{ID: "x", Kind: rapid.SampledFrom([]BrakeKind{BrakePause, BrakeLock, BrakeLock}).Draw(t, "kind"), By: "bob", Reason: "test", Since: now,
+			Federation: rapid.SampledFrom([]string{"", "corp", "other"}).Draw(t, "braked"), App: rapid.SampledFrom([]string{"", ref("a").String(), ref("b").String()}).Draw(t, "app"),
+			Until: rapid.SampledFrom([]time.Time{{}, now, now.Add(time.Minute)}).Draw(t, "until")})
+	}
 	if rapid.IntRange(0, 3).Draw(t, "request") == 0 {
 		s = ask(s, rapid.SampledFrom(regions).Draw(t, "to"), rapid.SliceOf(rapid.SampledFrom(Standard().Names())).Draw(t, "overrides")...)
 	}
@@ -90,6 +95,9 @@ func TestMovesAreSafe(t *testing.T) {
 		for _, step := range d.Plan.Steps {
 			if from := stateOf(s, step.From); s.Request == nil && from.State != health.Unhealthy {
 				t.Fatalf("app %s leaves %s, which is %s", step.App, step.From, from.State)
+			}
+			if _, locked := LockOn(s.Brakes, "corp", step.App, now); locked && !(s.Request != nil && slices.Contains(s.Request.Overrides, Locked)) {
+				t.Fatalf("app %s is locked and would be written", step.App)
 			}
 			if step.From == step.To || !slices.Contains(s.Federation.Apps, step.App) {
 				t.Fatalf("a step that may not be: %+v", step)

@@ -21,7 +21,9 @@ func ask(s Situation, to signin.Region, overrides ...string) Situation {
 // spec 8.6 spec 8.4 spec 6.1 spec 6.2
 func TestRequests(t *testing.T) {
 	t.Parallel()
-	paused := func(s *Situation) { s.Paused = &Pause{By: "bob", Reason: "freeze", Since: now} }
+	paused := func(s *Situation) {
+		s.Brakes = []Brake{{ID: "p1", Kind: BrakePause, By: "bob", Reason: "freeze", Since: now}}
+	}
 	sick := func(s *Situation) { s.Verdicts[1] = verdict(west, health.Unhealthy, 3) }
 	rows := []struct {
 		reason  string
@@ -39,6 +41,10 @@ func TestRequests(t *testing.T) {
 		{"one vantage does not bind", ask(with(calm(), func(s *Situation) { s.Vantages = nil }), west), Move, "", Switchover},
 		{"a pause binds", ask(with(calm(), paused), west), Hold, Paused, Switchover},
 		{"a pause can be overridden", ask(with(calm(), paused), west, Paused), Move, "", Switchover},
+		{"a lock on every app binds", ask(with(calm(), func(s *Situation) { s.Brakes = []Brake{lockOn("a"), lockOn("b")} }), west), Hold, Locked, Switchover},
+		{"a lock on one app leaves the other", ask(with(calm(), func(s *Situation) { s.Brakes = []Brake{lockOn("a")} }), west), Move, "", Switchover},
+		{"a lock can be overridden", ask(with(calm(), func(s *Situation) { s.Brakes = []Brake{lockOn("")} }), west, Locked), Move, "", Switchover},
+		{"a lock on apps that are there already binds nothing", ask(with(calm(), func(s *Situation) { s.Brakes = []Brake{lockOn("")} }), east), Hold, NothingToMove, Failback},
 		{"an unhealthy target binds", ask(with(calm(), sick), west), Hold, NoCandidate, Switchover},
 		{"an unhealthy target can be overridden", ask(with(calm(), sick), west, NoCandidate), Move, "", Switchover},
 		{"another override does not help", ask(with(calm(), sick), west, Paused), Hold, NoCandidate, Switchover},
@@ -70,7 +76,9 @@ func TestRequests(t *testing.T) {
 // spec 8.6
 func TestOverridesAreRecorded(t *testing.T) {
 	t.Parallel()
-	d := Standard().Decide(ask(with(calm(), func(s *Situation) { s.Paused = &Pause{By: "bob", Reason: "freeze", Since: now} }), west, Paused))
+	d := Standard().Decide(ask(with(calm(), func(s *Situation) {
+		s.Brakes = []Brake{{ID: "p1", Kind: BrakePause, By: "bob", Reason: "freeze", Since: now}}
+	}), west, Paused))
 	i := slices.IndexFunc(d.Trail, func(p Passed) bool { return p.Rule == Paused })
 	if i < 0 || !d.Trail[i].Overridden || !strings.Contains(d.Trail[i].Note, "ann") || !slices.Contains(d.Plan.Overrides, Paused) {
 		t.Errorf("the override is not recorded: %+v %+v", d.Trail, d.Plan)
@@ -113,7 +121,7 @@ func TestExplainIsEscaped(t *testing.T) {
 	nasty := "\x1b[2Jgone\u202e\r\n" + strings.Repeat("x", 3000)
 	s := with(outage(), func(s *Situation) {
 		s.Apps[0].App.RelayState = nasty
-		s.Paused = &Pause{By: nasty, Reason: nasty, Since: now}
+		s.Brakes = []Brake{{ID: "p1", Kind: BrakePause, By: nasty, Reason: nasty, Since: now}}
 	})
 	d := Standard().Decide(s)
 	for _, line := range append(Explain(d), d.Plan.Lines()...) {

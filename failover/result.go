@@ -70,6 +70,7 @@ type Result struct {
 	Federation string        `json:"federation"`
 	Cause      Cause         `json:"cause"`
 	To         signin.Region `json:"to"`
+	Undoes     MoveID        `json:"undoes,omitempty"` // the move that this one took back
 	Status     Status        `json:"status"`
 	Why        string        `json:"why,omitempty"` // why not verified
 	Proof      Level         `json:"proof"`
@@ -103,6 +104,9 @@ type AppResult struct {
 	Proof    Level             `json:"proof"`
 	Attempts int               `json:"attempts"`
 	Finding  *finding.Finding  `json:"finding,omitempty"`
+	// Notes are worth showing although they stopped nothing, such as a value that
+	// was kept because somebody had edited it.
+	Notes []finding.Finding `json:"notes,omitempty"`
 }
 
 // HandStep is one field that a person has to change in the IdP's own pages.

@@ -9,6 +9,7 @@ import (
 // The names of the rules, as users see them and as overrides name them.
 const (
 	Paused        = "paused"
+	Locked        = "locked"
 	ActiveUnknown = "active-unknown"
 	ActiveHealthy = "active-healthy"
 	FailbackDue   = "failback-due"
@@ -73,6 +74,9 @@ func Standard() Rules {
 		{Paused, "A person has stopped this federation from moving.",
 			"During a change freeze the on-call engineer pauses the federation; an outage is shown and nothing moves.",
 			true, checkPaused},
+		{Locked, "An app that a person has locked is not written; it stays, the others move.",
+			"A consultant tests in the only app of the federation and has locked it for two hours.",
+			true, checkLocked},
 		{ActiveUnknown, "Without knowing where the apps point nobody can say whether they have to move.",
 			"The IdP has not answered since the controller started.",
 			true, checkActiveUnknown},

@@ -31,8 +31,17 @@ func past(minutes int, by string, st Status) PastMove {
 
 func ruleRows() []ruleRow {
 	return []ruleRow{
-		{Paused, "a person paused it", with(outage(), func(s *Situation) { s.Paused = &Pause{By: "ann", Reason: "change freeze", Since: now} }),
-			Hold, Move, "ann paused", "resumes"},
+		{Paused, "a person paused it", with(outage(), func(s *Situation) {
+			s.Brakes = []Brake{{ID: "p1", Kind: BrakePause, By: "ann", Reason: "change freeze", Since: now}}
+		}),
+			Hold, Move, "ann paused every federation", "samlfailover resume p1"},
+		{Paused, "a person paused it until later", with(outage(), func(s *Situation) {
+			s.Brakes = []Brake{{ID: "p1", Kind: BrakePause, Federation: "corp", By: "ann", Reason: "freeze", Since: now, Until: now.Add(time.Second)}}
+		}), Hold, Move, "ann paused federation corp", "samlfailover resume p1"},
+		{Locked, "its only apps are locked", with(outage(), func(s *Situation) { s.Brakes = []Brake{lockOn("a"), lockOn("b")} }),
+			Hold, Hold, "ann locked app okta/0oaa", "samlfailover unlock lock-a, samlfailover unlock lock-b"},
+		{Locked, "everything is locked", with(outage(), func(s *Situation) { s.Brakes = []Brake{lockOn("")} }),
+			Hold, Hold, "ann locked every federation", "--override locked"},
 		{ActiveUnknown, "no app was ever read", with(outage(), func(s *Situation) { s.Apps = nil }),
 			Hold, Hold, "no read has come back", "one good read"},
 		{ActiveUnknown, "the last good read is too old", with(outage(), func(s *Situation) {
@@ -87,6 +96,7 @@ func ruleRows() []ruleRow {
 			s.Federation.Policy.Cooldown = 0
 			s.Verdicts[0] = verdict(east, health.Unhealthy, 60)
 			s.History = []PastMove{past(0, Controller, Incomplete)}
+			s.History[0].To = west
 		}), Hold, Move, "incomplete", "waiting"},
 		{BudgetSpent, "the third move of the day", with(outage(), func(s *Situation) {
 			s.History = []PastMove{past(60, Controller, Partial), past(120, Controller, Partial)}
@@ -95,6 +105,15 @@ func ruleRows() []ruleRow {
 		{Approval, "no mode is mode approve", with(outage(), func(s *Situation) { s.Federation.Policy.Mode = "" }), Propose, Move, "would move to us-west-2", "samlfailover move"},
 		{Approval, "mode observe", with(outage(), func(s *Situation) { s.Federation.Policy.Mode = federation.Observe }), Hold, Move, "mode observe", "approve or auto"},
 	}
+}
+
+// lockOn is a lock on the test app n, or on everything.
+func lockOn(n string) Brake {
+	b := Brake{ID: "lock-" + n, Kind: BrakeLock, By: "ann", Reason: "audit", Since: now.Add(-time.Hour)}
+	if n != "" {
+		b.Federation, b.App = "corp", ref(n).String()
+	}
+	return b
 }
 
 // spec 8.1 spec 8.2 spec 8.4 spec 8.5 spec 7.3 spec 6.1 spec 6.2 spec 2.4
@@ -150,7 +169,7 @@ func TestMinoritySuspicionChangesNothing(t *testing.T) {
 // spec 8.1
 func TestOrderIsFixed(t *testing.T) {
 	t.Parallel()
-	want := []string{"paused", "active-unknown", "active-healthy", "failback-due", "confirming", "own-network", "quorum", "idp-down",
+	want := []string{"paused", "locked", "active-unknown", "active-healthy", "failback-due", "confirming", "own-network", "quorum", "idp-down",
 		"no-candidate", "not-ready", "cooldown", "budget", "approval"}
 	if got := Standard().Names(); !slices.Equal(got, want) {
 		t.Errorf("rules are %v, want %v", got, want)
@@ -188,6 +207,14 @@ func TestProvenOutageBreaksCooldownAndBudget(t *testing.T) {
 	})
 	if d := Standard().Decide(s); d.Outcome != Move {
 		t.Errorf("decided %s by %s: %s", d.Outcome, d.Rule, d.Why)
+	}
+	spent := slices.ContainsFunc(Standard().Decide(s).Findings, func(f finding.Finding) bool { return f.Code == finding.BudgetSpent && f.Severity() == finding.Page })
+	if !spent {
+		t.Error("the third move of the day pages nobody")
+	}
+	s.History[0].Status = Incomplete // to us-east-1: leaving it again is no second try
+	if d := Standard().Decide(s); d.Outcome != Move {
+		t.Errorf("right after an incomplete move decided %s by %s: %s", d.Outcome, d.Rule, d.Why)
 	}
 	s.Verdicts[0].Against = 2 // not the full quorum
 	if d := Standard().Decide(s); d.Rule != Cooldown {

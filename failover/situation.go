@@ -27,8 +27,10 @@ type Situation struct {
 	IdPs         []IdPState        `json:"idps,omitempty"`
 	History      []PastMove        `json:"history,omitempty"`
 	OpenMove     *OpenMove         `json:"open_move,omitempty"`
-	Paused       *Pause            `json:"paused,omitempty"`
-	Request      *Request          `json:"request,omitempty"`
+	// Brakes are the pauses and locks that are set, run out or not: which of them
+	// hold is judged with Now.
+	Brakes  []Brake  `json:"brakes,omitempty"`
+	Request *Request `json:"request,omitempty"`
 }
 
 // AppState is one app as last read. App and ReadAt are of the last good read
@@ -64,37 +66,6 @@ type IdPState struct {
 	Reason string    `json:"reason,omitempty"`
 }
 
-// Pause stops the controller from moving a federation until a person resumes.
-type Pause struct {
-	By     string    `json:"by"`
-	Reason string    `json:"reason"`
-	Since  time.Time `json:"since"`
-}
-
-// BrakeKind says what a brake stops.
-type BrakeKind string
-
-// The kinds of brakes.
-const (
-	// BrakePause: the controller does not start a move where it applies.
-	BrakePause BrakeKind = "pause"
-	// BrakeLock: what it names is not written by any move.
-	BrakeLock BrakeKind = "lock"
-)
-
-// Brake is a pause or a lock that a person has set. It holds until it is
-// released, or until Until where that is set.
-type Brake struct {
-	ID         string    `json:"id"`
-	Kind       BrakeKind `json:"kind"`
-	Federation string    `json:"federation,omitempty"` // "" = every federation
-	App        string    `json:"app,omitempty"`        // federation.AppRef.String; "" = every app of it
-	By         string    `json:"by"`
-	Reason     string    `json:"reason"`
-	Since      time.Time `json:"since"`
-	Until      time.Time `json:"until,omitzero"`
-}
-
 // OpenMove is a move that has begun and not ended.
 type OpenMove struct {
 	ID      MoveID        `json:"id"`
@@ -126,6 +97,9 @@ type Request struct {
 	By        string        `json:"by"`
 	Reason    string        `json:"reason"`
 	Overrides []string      `json:"overrides,omitempty"`
+	// Undoes makes the request an undo; To is then where its first app goes back
+	// to.
+	Undoes *Undoing `json:"undoes,omitempty"`
 }
 
 // Controller is the name under which the controller itself acts.

@@ -43,6 +43,8 @@ func newView(s Situation) *view {
 		v.apps = append(v.apps, v.look(ref))
 	}
 	switch {
+	case v.undo() != nil:
+		v.undoing(*s.Request.Undoes)
 	case s.Request != nil:
 		v.requested()
 	case v.failover():
@@ -87,13 +89,15 @@ func (v *view) healthy(r signin.Region) bool { return v.verdict(r).State == heal
 func (v *view) requested() {
 	req := v.s.Request
 	v.to, v.cause = req.To, req.Cause
-	blind := slices.Contains(req.Overrides, ActiveUnknown)
+	blind := v.putsAside(ActiveUnknown)
 	for _, a := range v.apps {
 		switch {
 		case a.region == v.to && !v.to.IsZero():
 			v.leave(a, "is in "+v.to.String()+" already", false)
 		case a.region.IsZero() && blind && a.state.App.ACSText == "":
-			v.moving = append(v.moving, a)
+			if !v.locked(a) {
+				v.moving = append(v.moving, a)
+			}
 		default:
 			v.take(a)
 		}
@@ -118,6 +122,7 @@ func (v *view) causeOfRequest() Cause {
 // take adds an app to the job, or leaves it when it cannot be written.
 func (v *view) take(a appView) {
 	switch {
+	case v.locked(a):
 	case a.state.ReadAt.IsZero():
 		v.leave(a, "could not be read: "+readError(a.state), true)
 	case v.s.Now.Sub(a.state.ReadAt) > maxReadAge:
@@ -131,9 +136,22 @@ func (v *view) take(a appView) {
 	}
 }
 
+// locked leaves an app that a person has locked, unless the operator who asks
+// puts the lock aside by name. It reports whether it did.
+func (v *view) locked(a appView) bool {
+	lock, ok := LockOn(v.s.Brakes, v.s.Federation.Name, a.ref, v.s.Now)
+	if !ok || v.putsAside(Locked) {
+		return false
+	}
+	v.leave(a, "is locked: "+lock.String(), true)
+	l := &v.left[len(v.left)-1]
+	l.Findings = append(slices.Clone(l.Findings), LockFinding(a.ref, lock))
+	return true
+}
+
 // leave keeps an app where it is.
 func (v *view) leave(a appView, why string, blocking bool) {
-	v.left = append(v.left, Left{App: a.ref, Region: a.region, ACSText: a.state.App.ACSText, Why: why,
+	v.left = append(v.left, Left{App: a.ref, Region: a.region, ACSText: a.state.App.ACSText, RelayState: a.state.App.RelayState, Why: why,
 		Blocking: blocking, Findings: a.state.App.Findings})
 }
 

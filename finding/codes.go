@@ -66,6 +66,7 @@ const (
 	ProofMissing       Code = "proof-missing"
 	BudgetSpent        Code = "move-budget-spent"
 	AppDrifted         Code = "app-drifted"
+	AppLocked          Code = "app-locked"
 	NotMember          Code = "not-a-member"
 	LeaderLost         Code = "leader-lost"
 	RecordMissing      Code = "record-missing"
@@ -134,6 +135,7 @@ var list = []Registered{
 	{ProofMissing, Warn, "A move could not be proved to the level that was asked for."},
 	{BudgetSpent, Page, "The controller moved a federation too often in a day; it now asks a person."},
 	{AppDrifted, Warn, "Somebody else moved an app to a third Region; it is left alone."},
+	{AppLocked, Warn, "A person has locked an app; no move or undo writes it."},
 	{NotMember, Page, "A record names an app or a Region that the config in force does not; it is not written."},
 	{LeaderLost, Warn, "This controller is no longer the leader; it writes nothing more."},
 	{RecordMissing, Page, "The audit record could not be written, so nothing was changed."},

@@ -19,6 +19,9 @@ type Hooks struct {
 	// Writing is called directly before the write goes out: the place to check
 	// a lease once more.
 	Writing func(ctx context.Context) error
+	// Bound is called after Writing, before each try of the write, and returns
+	// the context of that call alone: the place to give it a deadline.
+	Bound func(ctx context.Context) (context.Context, context.CancelFunc, error)
 	// ReadBack bounds how long a write may take to show up; 0 means 15 s.
 	ReadBack time.Duration
 }
@@ -109,11 +112,18 @@ func (s *step) write(ctx context.Context, try int) (again bool, err error) {
 			return false, fmt.Errorf("app %s: not written: %w", s.id, err)
 		}
 	}
+	call, cancel := ctx, func() {}
+	if s.hooks.Bound != nil {
+		if call, cancel, err = s.hooks.Bound(ctx); err != nil {
+			return false, fmt.Errorf("app %s: not written: %w", s.id, err)
+		}
+	}
 	if try == 1 {
 		s.result.Calls++
 	}
 	s.result.Sent = true
-	err = s.tenant.Write(ctx, s.result.Before, s.result.Changes)
+	err = s.tenant.Write(call, s.result.Before, s.result.Changes)
+	cancel()
 	return s.settle(ctx, err, try)
 }
 

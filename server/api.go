@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -32,10 +33,31 @@ const maxBody = 64 << 10
 
 // UseCases is what the server translates to; *control.Control is one.
 type UseCases interface {
-	Status() control.Status
+	Looking
+	Moving
+	Braking
+}
+
+// Looking are the use cases that change nothing.
+type Looking interface {
+	Status(ctx context.Context) control.Status
 	Plan(ctx context.Context, actor control.Actor, r control.MoveRequest) (control.Decision, error)
-	Move(ctx context.Context, actor control.Actor, r control.MoveRequest, follow func(control.MoveEvent)) (control.MoveAnswer, error)
 	Explain(ctx context.Context, federation, region string) (control.Explanation, error)
+	History(ctx context.Context, r control.HistoryRequest) (control.History, error)
+}
+
+// Moving are the use cases that write to apps.
+type Moving interface {
+	Move(ctx context.Context, actor control.Actor, r control.MoveRequest, follow func(control.MoveEvent)) (control.MoveAnswer, error)
+	Undo(ctx context.Context, actor control.Actor, r control.UndoRequest, follow func(control.MoveEvent)) (control.MoveAnswer, error)
+}
+
+// Braking are the use cases about pauses and locks.
+type Braking interface {
+	Pause(ctx context.Context, actor control.Actor, r control.BrakeRequest) (control.BrakeAnswer, error)
+	Lock(ctx context.Context, actor control.Actor, r control.BrakeRequest) (control.BrakeAnswer, error)
+	Resume(ctx context.Context, actor control.Actor, r control.ReleaseRequest) (control.ReleaseAnswer, error)
+	Unlock(ctx context.Context, actor control.Actor, r control.ReleaseRequest) (control.ReleaseAnswer, error)
 }
 
 // Options of a Server. Owner is the OS user of this process: the actor where
@@ -47,15 +69,27 @@ type Options struct {
 	Log      *slog.Logger
 }
 
-// Server answers the local API.
-type Server struct{ o Options }
+// Server answers the local API. Use may be called at any time.
+type Server struct {
+	o      Options
+	routes atomic.Pointer[http.Handler]
+}
 
 // New checks the options.
 func New(o Options) (*Server, error) {
 	if o.UseCases == nil || o.Token == "" || o.Log == nil {
 		return nil, errors.New("a server needs use cases, a token and a log")
 	}
-	return &Server{o}, nil
+	s := &Server{o: o}
+	s.Use(o.UseCases)
+	return s, nil
+}
+
+// Use makes new requests go to other use cases; those under way go on with the
+// ones they began with.
+func (s *Server) Use(u UseCases) {
+	h := s.handler(u)
+	s.routes.Store(&h)
 }
 
 type actorKey struct{}
@@ -107,6 +141,10 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 
 // Handler returns the routes behind the checks that every request passes.
 func (s *Server) Handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*s.routes.Load()).ServeHTTP(w, r) })
+}
+
+func (s *Server) handler(u UseCases) http.Handler {
 	r := chi.NewRouter()
 	r.Use(s.catch, s.guard)
 	r.NotFound(func(w http.ResponseWriter, _ *http.Request) {
@@ -120,10 +158,16 @@ func (s *Server) Handler() http.Handler {
 		}
 		problem(w, http.StatusMethodNotAllowed, Problem{Title: "no such method on this route"})
 	})
-	r.Get("/v1/status", s.status)
-	r.Post("/v1/plan", s.plan)
-	r.Post("/v1/moves", s.move)
-	r.Get("/v1/explain", s.explain)
+	r.Get("/v1/status", func(w http.ResponseWriter, r *http.Request) { s.answer(w, u.Status(r.Context())) })
+	r.Get("/v1/explain", s.explain(u))
+	r.Get("/v1/history", s.history(u))
+	r.Post("/v1/plan", answers(s, u.Plan))
+	r.Post("/v1/moves", follow(s, u.Move))
+	r.Post("/v1/undo", follow(s, u.Undo))
+	r.Post("/v1/pauses", answers(s, u.Pause))
+	r.Post("/v1/pauses/release", answers(s, u.Resume))
+	r.Post("/v1/locks", answers(s, u.Lock))
+	r.Post("/v1/locks/release", answers(s, u.Unlock))
 	return r
 }
 
@@ -182,23 +226,44 @@ func (s *Server) name(uid string) string {
 	return "uid " + uid
 }
 
-func (s *Server) status(w http.ResponseWriter, _ *http.Request) { s.answer(w, s.o.UseCases.Status()) }
-
-func (s *Server) explain(w http.ResponseWriter, r *http.Request) {
-	out, err := s.o.UseCases.Explain(r.Context(), r.URL.Query().Get("federation"), r.URL.Query().Get("region"))
-	if err != nil {
-		s.refuse(w, err)
-		return
+func (s *Server) explain(u Looking) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		out, err := u.Explain(r.Context(), r.URL.Query().Get("federation"), r.URL.Query().Get("region"))
+		s.settle(w, out, err)
 	}
-	s.answer(w, out)
 }
 
-func (s *Server) plan(w http.ResponseWriter, r *http.Request) {
-	var req control.MoveRequest
-	if !decode(w, r, &req) {
-		return
+func (s *Server) history(u Looking) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		req := control.HistoryRequest{Federation: q.Get("federation"), Move: q.Get("move")}
+		if text := q.Get("limit"); text != "" {
+			n, err := strconv.Atoi(text)
+			if err != nil || n < 1 {
+				problem(w, http.StatusUnprocessableEntity, Problem{Title: string(control.Invalid), Kind: control.Invalid, Detail: "limit must be a whole number from 1"})
+				return
+			}
+			req.Limit = n
+		}
+		out, err := u.History(r.Context(), req)
+		s.settle(w, out, err)
 	}
-	out, err := s.o.UseCases.Plan(r.Context(), actorOf(r), req)
+}
+
+// answers is the handler of a use case that takes and returns one value.
+func answers[Request, Answer any](s *Server, use func(context.Context, control.Actor, Request) (Answer, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var req Request
+		if !decode(w, r, &req) {
+			return
+		}
+		out, err := use(r.Context(), actorOf(r), req)
+		s.settle(w, out, err)
+	}
+}
+
+// settle sends an answer, or why there is none.
+func (s *Server) settle(w http.ResponseWriter, out any, err error) {
 	if err != nil {
 		s.refuse(w, err)
 		return
@@ -214,32 +279,35 @@ type MoveLine struct {
 	Problem *Problem            `json:"problem,omitempty"`
 }
 
-// move streams JSON lines: the events of the move as they happen, then what
-// became of it. What fails before there is anything to tell is a plain problem.
-func (s *Server) move(w http.ResponseWriter, r *http.Request) {
-	var req control.MoveRequest
-	if !decode(w, r, &req) {
-		return
-	}
-	w.Header().Set("Content-Type", "application/x-ndjson")
-	w.Header().Set("Cache-Control", "no-store")
-	enc, flush := json.NewEncoder(w), http.NewResponseController(w)
-	told := false
-	send := func(l MoveLine) {
-		told = true
-		if err := errors.Join(enc.Encode(l), flush.Flush()); err != nil {
-			s.o.Log.Debug("whoever asked for a move is gone; the move goes on", "error", err)
+// follow is the handler of a use case that moves apps. It streams JSON lines:
+// the events of the move as they happen, then what became of it. What fails
+// before there is anything to tell is a plain problem.
+func follow[Request any](s *Server, use func(context.Context, control.Actor, Request, func(control.MoveEvent)) (control.MoveAnswer, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var req Request
+		if !decode(w, r, &req) {
+			return
 		}
-	}
-	answer, err := s.o.UseCases.Move(r.Context(), actorOf(r), req, func(e control.MoveEvent) { send(MoveLine{Event: &e}) })
-	switch {
-	case err == nil:
-		send(MoveLine{Answer: &answer})
-	case told:
-		_, p := describe(err)
-		send(MoveLine{Problem: &p})
-	default:
-		s.refuse(w, err)
+		w.Header().Set("Content-Type", "application/x-ndjson")
+		w.Header().Set("Cache-Control", "no-store")
+		enc, flush := json.NewEncoder(w), http.NewResponseController(w)
+		told := false
+		send := func(l MoveLine) {
+			told = true
+			if err := errors.Join(enc.Encode(l), flush.Flush()); err != nil {
+				s.o.Log.Debug("whoever asked for a move is gone; the move goes on", "error", err)
+			}
+		}
+		answer, err := use(r.Context(), actorOf(r), req, func(e control.MoveEvent) { send(MoveLine{Event: &e}) })
+		switch {
+		case err == nil:
+			send(MoveLine{Answer: &answer})
+		case told:
+			_, p := describe(err)
+			send(MoveLine{Problem: &p})
+		default:
+			s.refuse(w, err)
+		}
 	}
 }
 

@@ -36,9 +36,40 @@ type cases struct {
 	plan    func(control.Actor, control.MoveRequest) (control.Decision, error)
 	move    func(context.Context, control.Actor, control.MoveRequest, func(control.MoveEvent)) (control.MoveAnswer, error)
 	explain func(federation, region string) (control.Explanation, error)
+	history func(control.HistoryRequest) (control.History, error)
+	undo    func(control.Actor, control.UndoRequest, func(control.MoveEvent)) (control.MoveAnswer, error)
+	brake   func(kind string, a control.Actor, r control.BrakeRequest) (control.BrakeAnswer, error)
+	release func(kind string, a control.Actor, r control.ReleaseRequest) (control.ReleaseAnswer, error)
 }
 
-func (c cases) Status() control.Status { return control.Status{} }
+func (c cases) History(_ context.Context, r control.HistoryRequest) (control.History, error) {
+	if c.history == nil {
+		return control.History{}, nil
+	}
+	return c.history(r)
+}
+
+func (c cases) Undo(_ context.Context, a control.Actor, r control.UndoRequest, f func(control.MoveEvent)) (control.MoveAnswer, error) {
+	return c.undo(a, r, f)
+}
+
+func (c cases) Pause(_ context.Context, a control.Actor, r control.BrakeRequest) (control.BrakeAnswer, error) {
+	return c.brake("pause", a, r)
+}
+
+func (c cases) Lock(_ context.Context, a control.Actor, r control.BrakeRequest) (control.BrakeAnswer, error) {
+	return c.brake("lock", a, r)
+}
+
+func (c cases) Resume(_ context.Context, a control.Actor, r control.ReleaseRequest) (control.ReleaseAnswer, error) {
+	return c.release("pause", a, r)
+}
+
+func (c cases) Unlock(_ context.Context, a control.Actor, r control.ReleaseRequest) (control.ReleaseAnswer, error) {
+	return c.release("lock", a, r)
+}
+
+func (c cases) Status(context.Context) control.Status { return control.Status{} }
 
 func (c cases) Plan(_ context.Context, a control.Actor, r control.MoveRequest) (control.Decision, error) {
 	if c.plan == nil {
@@ -109,7 +140,9 @@ func wantProblem(t *testing.T, res *http.Response, status int, says string) Prob
 
 // routes are all of the server's.
 var routes = []struct{ method, path string }{
-	{"GET", "/v1/status"}, {"POST", "/v1/plan"}, {"POST", "/v1/moves"}, {"GET", "/v1/explain"}, {"GET", "/v1/unknown"}, {"DELETE", "/v1/status"}, {"GET", "/debug/pprof/"},
+	{"GET", "/v1/status"}, {"POST", "/v1/plan"}, {"POST", "/v1/moves"}, {"GET", "/v1/explain"}, {"POST", "/v1/undo"}, {"GET", "/v1/history"},
+	{"POST", "/v1/pauses"}, {"POST", "/v1/pauses/release"}, {"POST", "/v1/locks"}, {"POST", "/v1/locks/release"},
+	{"GET", "/v1/unknown"}, {"DELETE", "/v1/status"}, {"GET", "/debug/pprof/"},
 }
 
 // holes tries every route with a wrong Host or token and returns what was let in

@@ -15,21 +15,24 @@ import (
 func newAudit(p *program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "audit",
-		Short: "Check the audit record",
+		Short: "Read, export and check the audit record",
 		Args:  noArguments,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	c.AddCommand(newAuditVerify(p), newAuditSetAside(p))
+	c.AddCommand(newAuditList(p), newAuditExport(p), newAuditVerify(p), newAuditSetAside(p))
 	return c
 }
 
 func newAuditVerify(p *program) *cobra.Command {
 	var c configured
+	var heads string
 	cmd := &cobra.Command{
 		Use:   "verify [FILE]",
 		Short: "Verify the hash chain of the audit record",
 		Long: `verify checks every record of the controller's audit file, or of FILE (such as the
-one of a trust run), and names the first bad one. Exit code 1 when the chain is broken.`,
+one of a trust run), and names the first bad one. Exit code 1 when the chain is broken.
+With --head it is also compared with the newest head in a file that the schedule
+audit_head wrote: what stands before it was not changed since, whoever could write here.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			path, err := auditPath(p, c, args)
@@ -37,17 +40,26 @@ one of a trust run), and names the first bad one. Exit code 1 when the chain is 
 				return err
 			}
 			v, err := app.VerifyAudit(path)
+			if err == nil && heads != "" {
+				if v.FirstUnproven, err = app.CoverAudit(path, heads); err != nil {
+					v.Whole, v.Broken = false, err.Error()
+				}
+			}
 			if p.json() {
 				if jerr := p.printJSON(v); jerr != nil {
 					return jerr
 				}
 			} else if err == nil {
 				p.line("%s: %d records, whole; head %s", escape.Terminal(path), v.Records, v.Head)
+				if heads != "" {
+					p.line("From record %d on, %s proves nothing.", v.FirstUnproven, escape.Terminal(heads))
+				}
 			}
 			return err
 		},
 	}
 	c.flags(cmd, false)
+	cmd.Flags().StringVar(&heads, "head", "", "compare with the newest head in this `FILE`")
 	return cmd
 }
 

@@ -58,6 +58,7 @@ func (p *program) showPlanned(d control.Decision) error {
 		}
 		return quietly(plannedCode(d))
 	}
+	p.showBrakes(d.Brakes, d.At)
 	if d.Plan != nil {
 		for _, l := range d.Plan.Lines() {
 			p.line("%s", l)
@@ -189,16 +190,15 @@ func (p *program) showMoved(a control.MoveAnswer) error {
 	}
 	res := a.Result
 	p.line("")
-	p.line("%d of %d apps moved to %s: %s, proof %s", res.Moved(), res.Meant(), res.To, res.Status, res.Proof)
+	p.showBrakes(a.Decision.Brakes, a.Decision.At)
+	p.line("%d of %d apps moved %sto %s: %s, proof %s", res.Moved(), res.Meant(), back(*res), res.To, res.Status, res.Proof)
 	if res.Why != "" {
 		p.line("  %s", escape.Terminal(res.Why))
 	}
-	for _, h := range res.HandSteps {
-		p.line("By hand, app %s: set %s to %s (now %s)", escape.Terminal(h.App.Name), escape.Terminal(h.Field), escape.Terminal(h.Target), escape.Terminal(h.Current))
-		if h.AdminURL != "" {
-			p.line("  at %s", escape.Terminal(h.AdminURL))
-		}
+	for _, app := range res.Apps {
+		p.showProblems(app.Notes)
 	}
+	p.showHandSteps(res.HandSteps)
 	if len(res.UserText) > 0 {
 		p.line("")
 		p.line("Tell the people who sign in:")
@@ -207,6 +207,14 @@ func (p *program) showMoved(a control.MoveAnswer) error {
 		}
 	}
 	return quietly(movedCode(a))
+}
+
+// back is the word that tells an undo from a move.
+func back(res control.MoveResult) string {
+	if res.Undoes != "" {
+		return "back "
+	}
+	return ""
 }
 
 func movedCode(a control.MoveAnswer) int {

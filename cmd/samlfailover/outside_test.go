@@ -48,7 +48,10 @@ func TestOutsideTextIsEscaped(t *testing.T) {
 	w.env = w.acceptedWith(t)
 	log := w.serve(t, "--verbose")
 	for _, args := range [][]string{
-		{"check"}, {"status"}, {"explain"}, {"plan", "--to", "us-west-2"}, {"move", "--to", "us-west-2", "--reason", nasty},
+		{"pause", "--reason", nasty}, {"pause", "--reason", "x", "--for", nasty}, {"lock", "--all", "--reason", nasty}, {"lock", "--app", nasty, "--reason", "x"},
+		{"check"}, {"status"}, {"explain"}, {"plan", "--to", "us-west-2"}, {"resume", nasty}, {"resume", "--all"}, {"unlock", nasty},
+		{"move", "--to", "us-west-2", "--override", "locked", "--reason", nasty},
+		{"history"}, {"history", nasty}, {"undo", "--dry-run"}, {"undo", "--reason", nasty}, {"audit", "list"}, {"audit", "list", "--subject", nasty}, {"audit", "export", "--format", "csv"},
 		{"status"}, {"explain", "--region", "us-west-2"}, {"sandbox", "login"}, {"sandbox", "requests"},
 		{"sandbox", "login", "--app", nasty}, {"status", "-c", nasty}, {"explain", "--federation", nasty}, {nasty}, {"trust", "apply", nasty, "--yes"},
 		{"plan", "--to", nasty}, {"sandbox", "fault", nasty, "down"}, {"sandbox", "fault", "iam", nasty}, {"version", "--" + nasty},

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/samlfailover/samlfailover/app"
+	"github.com/samlfailover/samlfailover/config"
 	"github.com/samlfailover/samlfailover/control"
 	"github.com/samlfailover/samlfailover/escape"
 )
@@ -18,16 +19,36 @@ const askTime = 30 * time.Second
 
 // withController runs one question against the running controller.
 func withController(ctx context.Context, p *program, c configured, ask func(context.Context, *app.Client) error) error {
-	cfg, err := c.load(p)
+	dir, err := c.dataDir(p)
 	if err != nil {
 		return err
 	}
-	client, err := app.Dial(cfg.Store.Dir)
+	client, err := app.Dial(dir)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
 	return ask(ctx, client)
+}
+
+// dataDir finds the folder of the running controller. A config that has errors by
+// now does not keep anybody from asking the controller that goes on with the one
+// from before.
+func (c configured) dataDir(p *program) (string, error) {
+	cfg, broken := c.load(p)
+	if broken == nil {
+		return cfg.Store.Dir, nil
+	}
+	path, err := config.Find(c.path, p.Env)
+	if err != nil {
+		return "", broken
+	}
+	dir, err := config.StoreDir(path)
+	if err != nil || !app.Answers(dir) {
+		return "", broken
+	}
+	fmt.Fprintln(p.Err, "warning: the config has errors; the controller goes on with the one from before:\n"+multiline(broken))
+	return dir, nil
 }
 
 func newStatus(p *program) *cobra.Command {
@@ -54,6 +75,7 @@ home, notes, apps ([{"app":..,"region":..,..}]), regions, decision, proposal, la
 				if p.json() {
 					return p.printJSON(st)
 				}
+				p.showReload(st)
 				for i, f := range st.Federations {
 					if i > 0 {
 						p.line("")
@@ -68,11 +90,35 @@ home, notes, apps ([{"app":..,"region":..,..}]), regions, decision, proposal, la
 	return cmd
 }
 
+// showReload tells of the last reload of the config, if it is not in force.
+func (p *program) showReload(st control.Status) {
+	r := st.Reload
+	if r == nil {
+		return
+	}
+	at := r.At.UTC().Format(time.RFC3339)
+	switch r.Outcome {
+	case control.ReloadRefused:
+		p.line("The config was read again at %s and is refused; the one from before (digest %s) stays in force:", at, st.Controller.ConfigDigest)
+		for _, e := range r.Errors {
+			p.line("  %s", escape.Terminal(e))
+		}
+	case control.ReloadWaiting:
+		p.line("The config was read again at %s (digest %s) and waits for a move that runs.", at, r.Digest)
+	case control.ReloadApplied:
+		p.line("The config was read again at %s: digest %s, values changed: %d.", at, r.Digest, r.Changes)
+	case control.ReloadUnchanged:
+		return
+	}
+	p.line("")
+}
+
 func (p *program) showFederation(f control.FederationStatus, now time.Time) {
 	p.line("Federation %s: mode %s, home %s", escape.Terminal(f.Name), f.Mode, f.Home)
 	for _, n := range f.Notes {
 		p.line("  note: %s", escape.Terminal(n))
 	}
+	p.showBrakes(f.Brakes, now)
 	p.line("")
 	rows := [][]string{{"APP", "SIGNS IN AT", "READ", "LANDS ON", ""}}
 	for _, a := range f.Apps {
@@ -154,7 +200,7 @@ func (p *program) showDecision(f control.FederationStatus) {
 		p.line("  samlfailover move --federation %s --to %s --reason \"...\"", escape.Terminal(f.Name), f.Proposal.To)
 	}
 	if m := f.LastMove; m != nil {
-		p.line("Last move: %s to %s, %d of %d apps, %s, proof %s, %s", m.Cause, m.To, m.Moved(), m.Meant(), m.Status, m.Proof, m.Finished.UTC().Format(time.RFC3339))
+		p.line("Last move: %s %sto %s, %d of %d apps, %s, proof %s, %s", m.Cause, back(*m), m.To, m.Moved(), m.Meant(), m.Status, m.Proof, m.Finished.UTC().Format(time.RFC3339))
 	}
 }
 

@@ -9,6 +9,7 @@ package controller
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -45,11 +46,12 @@ type Moves interface {
 // Mover carries out plans and resumes moves that were cut off.
 type Mover interface {
 	Run(ctx context.Context, plan failover.Plan, req failover.Request) (failover.Result, error)
+	Undo(ctx context.Context, past move.Record, req failover.Request) (failover.Result, error)
 	Resume(ctx context.Context, federation string) ([]failover.Result, error)
 }
 
 // Config is what a Controller works with. Changed wakes the loop when a verdict
-// has changed (nil: it looks every DecideEvery). Paused, Keep, IdPs, Latencies
+// has changed (nil: it looks every DecideEvery). Brakes, Keep, IdPs, Latencies
 // and Events may be nil. Events is called from one goroutine and must not block.
 type Config struct {
 	Federation   federation.Federation
@@ -63,14 +65,14 @@ type Config struct {
 	Moves        Moves
 	Mover        Mover
 	Recorder     move.Recorder
-	Paused       func() *failover.Pause
+	Brakes       move.BrakeList
 	IdPs         func() []failover.IdPState
 	Latencies    func() []failover.Latency
 	// Known are reads kept from an earlier run; they count up to 24 h.
 	Known []failover.AppState
 	// Keep gets the apps after each round of reads, to keep them on disk.
 	Keep        func([]failover.AppState)
-	ReadEvery   time.Duration // default 5 min (spec 2.4)
+	ReadEvery   time.Duration // default 5 min (spec 2.4); below 0: by Reread alone
 	ReadTimeout time.Duration // patience with a silent tenant in a round of reads; default 5 s
 	DecideEvery time.Duration // default 5 s: time alone can change a decision
 	Events      func(Event)
@@ -149,7 +151,7 @@ type job struct {
 }
 
 // ErrStopped is returned to whoever asks a controller that has ended.
-var ErrStopped = errors.New("the controller has stopped")
+var ErrStopped = errors.New("the controller has stopped, or has just read its config again; ask once more")
 
 // New checks that nothing is missing.
 func New(c Config) (*Controller, error) {
@@ -164,7 +166,9 @@ func New(c Config) (*Controller, error) {
 			*d = v
 		}
 	}
-	set(&c.ReadEvery, 5*time.Minute)
+	if c.ReadEvery == 0 {
+		c.ReadEvery = 5 * time.Minute
+	}
 	set(&c.ReadTimeout, 5*time.Second)
 	set(&c.DecideEvery, 5*time.Second)
 	ctl := &Controller{cfg: c, kick: make(chan struct{}, 1), jobs: make(chan job), ended: make(chan struct{}),
@@ -199,11 +203,17 @@ func (c *Controller) Status() Status {
 // Run works until the context ends. Call it once.
 func (c *Controller) Run(ctx context.Context) error {
 	defer close(c.ended)
+	c.recall(ctx)
 	c.readApps(idp.Calm(ctx))
 	c.evaluate(ctx)
-	read, decide := time.NewTicker(c.cfg.ReadEvery), time.NewTicker(c.cfg.DecideEvery)
-	defer read.Stop()
+	decide := time.NewTicker(c.cfg.DecideEvery)
 	defer decide.Stop()
+	var read <-chan time.Time
+	if c.cfg.ReadEvery > 0 {
+		t := time.NewTicker(c.cfg.ReadEvery)
+		defer t.Stop()
+		read = t.C
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -211,7 +221,7 @@ func (c *Controller) Run(ctx context.Context) error {
 		case <-c.cfg.Changed:
 		case <-c.kick:
 		case <-decide.C:
-		case <-read.C:
+		case <-read:
 			c.readApps(idp.Calm(ctx))
 		case j := <-c.jobs:
 			j.done <- j.run(ctx)
@@ -239,8 +249,24 @@ func (c *Controller) Exclusively(ctx context.Context, f func(ctx context.Context
 	}
 }
 
-// Submit decides an operator's request on fresh reads and, if no rule holds it,
-// carries it out. The result is nil when nothing was moved; the decision says
+// Reread reads every app now, but for a move that runs first. The error names
+// those that could not be read.
+func (c *Controller) Reread(ctx context.Context) error {
+	err := c.Exclusively(ctx, func(ctx context.Context) error { c.readApps(idp.Calm(ctx)); return nil })
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, a := range c.states() {
+		if a.Error != nil {
+			errs = append(errs, fmt.Errorf("app %s of federation %s: %w", a.Ref.Name, c.cfg.Federation.Name, *a.Error))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Submit decides an operator's request, a move or an undo, on fresh reads and, if
+// no rule holds it, carries it out. The result is nil when nothing was moved; the decision says
 // why.
 func (c *Controller) Submit(ctx context.Context, req failover.Request) (failover.Decision, *failover.Result, error) {
 	if c.Status().Moving {
@@ -263,7 +289,15 @@ func (c *Controller) Submit(ctx context.Context, req failover.Request) (failover
 		if d = c.cfg.Rules.Decide(s); d.Outcome != failover.Move {
 			return nil
 		}
-		got, err := c.carryOut(ctx, *d.Plan, req)
+		run := func(ctx context.Context) (failover.Result, error) { return c.cfg.Mover.Run(ctx, *d.Plan, req) }
+		if req.Undoes != nil {
+			past, err := c.past(ctx, req.Undoes.Move)
+			if err != nil {
+				return err
+			}
+			run = func(ctx context.Context) (failover.Result, error) { return c.cfg.Mover.Undo(ctx, past, req) }
+		}
+		got, err := c.carryOut(ctx, run)
 		res = &got
 		return err
 	})

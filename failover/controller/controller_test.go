@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -83,6 +84,29 @@ func TestOutage(t *testing.T) {
 			t.Errorf("failback decided %s (%s), result %+v, error %v", d.Outcome, d.Why, res, err)
 		}
 		wantDecision(t, c, failover.Hold, failover.ActiveHealthy)
+	})
+}
+
+// spec 2.4: apps are read every five minutes, and when they are asked for; a
+// failing read is told to who asked.
+func TestReads(t *testing.T) {
+	story(t, federation.Approve, nil, func(t *testing.T, w *world, c *Controller) {
+		first := w.see().reads
+		elapse(4*time.Minute + 50*time.Second)
+		if n := w.see().reads - first; n != 0 {
+			t.Errorf("%d reads before five minutes had passed", n)
+		}
+		elapse(20 * time.Second)
+		if n := w.see().reads - first; n != 2 {
+			t.Errorf("%d reads of two apps after five minutes", n)
+		}
+		if err := c.Reread(t.Context()); err != nil || w.see().reads-first != 4 {
+			t.Errorf("asked for: %d reads, %v", w.see().reads-first, err)
+		}
+		w.with(func() { w.readErr = errGone })
+		if err := c.Reread(t.Context()); err == nil || !strings.Contains(err.Error(), "app a of federation corp") || !strings.Contains(err.Error(), "app b") {
+			t.Errorf("a failing IdP: %v", err)
+		}
 	})
 }
 

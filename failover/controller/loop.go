@@ -43,7 +43,10 @@ func (c *Controller) evaluate(ctx context.Context) {
 	if d.Outcome != failover.Move || ctx.Err() != nil {
 		return
 	}
-	if _, err := c.carryOut(ctx, *d.Plan, failover.Request{}); err != nil && ctx.Err() == nil {
+	run := func(ctx context.Context) (failover.Result, error) {
+		return c.cfg.Mover.Run(ctx, *d.Plan, failover.Request{})
+	}
+	if _, err := c.carryOut(ctx, run); err != nil && ctx.Err() == nil {
 		c.cfg.Log.Error("a move did not run to its end", "federation", c.cfg.Federation.Name, "error", err)
 		c.startError, c.notBefore = err, time.Now().Add(startPause)
 		c.publish(ctx, s, c.cannotStart(time.Now()))
@@ -93,11 +96,11 @@ func (c *Controller) resume(ctx context.Context) {
 	c.readApps(ctx)
 }
 
-// carryOut runs a plan and looks at the apps again.
-func (c *Controller) carryOut(ctx context.Context, p failover.Plan, req failover.Request) (failover.Result, error) {
+// carryOut runs a move and looks at the apps again.
+func (c *Controller) carryOut(ctx context.Context, run func(context.Context) (failover.Result, error)) (failover.Result, error) {
 	started := time.Now()
 	c.moving(true)
-	res, err := c.cfg.Mover.Run(ctx, p, req)
+	res, err := run(ctx)
 	c.moving(false)
 	if err == nil {
 		c.mu.Lock()

@@ -3,11 +3,13 @@ package controller
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/samlfailover/samlfailover/failover"
+	"github.com/samlfailover/samlfailover/failover/move"
 	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/finding"
 	"github.com/samlfailover/samlfailover/idp"
@@ -19,8 +21,11 @@ func (c *Controller) situation(ctx context.Context, req *failover.Request) (fail
 	f := c.cfg.Federation
 	s := failover.Situation{Now: time.Now(), Federation: f, ConfigDigest: c.cfg.ConfigDigest, Apps: c.states(),
 		Verdicts: c.cfg.Verdicts.Verdicts(), Shares: c.cfg.Shares.Shares(f.Name), Vantages: c.cfg.Vantages, Request: req}
-	if c.cfg.Paused != nil {
-		s.Paused = c.cfg.Paused()
+	if c.cfg.Brakes != nil {
+		var err error
+		if s.Brakes, err = c.cfg.Brakes.Brakes(ctx); err != nil {
+			return s, fmt.Errorf("read the pauses and locks: %w", err)
+		}
 	}
 	if c.cfg.IdPs != nil {
 		s.IdPs = c.cfg.IdPs()
@@ -54,6 +59,27 @@ func (c *Controller) addMoves(ctx context.Context, s *failover.Situation) error 
 			Finished: r.Result.Finished, Status: r.Result.Status})
 	}
 	return nil
+}
+
+// past returns an ended move of the federation.
+func (c *Controller) past(ctx context.Context, id failover.MoveID) (move.Record, error) {
+	all, err := c.cfg.Moves.Past(ctx, c.cfg.Federation.Name)
+	if err != nil {
+		return move.Record{}, fmt.Errorf("read the past moves: %w", err)
+	}
+	i := slices.IndexFunc(all, func(r move.Record) bool { return r.ID == id })
+	if i < 0 {
+		return move.Record{}, fmt.Errorf("look up move %s of federation %s: %w", id, c.cfg.Federation.Name, move.ErrNoMove)
+	}
+	return all[i], nil
+}
+
+// recall takes the last move from the journal: an earlier run, or the loop under
+// the config before, made it.
+func (c *Controller) recall(ctx context.Context) {
+	if all, err := c.cfg.Moves.Past(ctx, c.cfg.Federation.Name); err == nil && len(all) > 0 && all[0].Result != nil {
+		c.keepResult(*all[0].Result)
+	}
 }
 
 // states returns the apps as last read, in the federation's order.

@@ -40,6 +40,7 @@ type world struct {
 	recorded []string
 	events   []Event
 	runs     int
+	undone   []failover.MoveID
 	resumed  int
 	running  int // moves going on at the same time
 	overlaps int
@@ -154,6 +155,17 @@ func (w *world) Run(ctx context.Context, p failover.Plan, req failover.Request) 
 	r.Result, w.open = &res, nil
 	w.past = append([]move.Record{r}, w.past...)
 	return res, ctx.Err()
+}
+
+// Undo plays the mover taking a move back.
+func (w *world) Undo(_ context.Context, past move.Record, req failover.Request) (failover.Result, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.undone = append(w.undone, past.ID)
+	for _, back := range req.Undoes.Apps {
+		w.at[back.App.Name] = back.To
+	}
+	return failover.Result{ID: "m2", Undoes: past.ID, Status: failover.Partial}, nil
 }
 
 func (w *world) Resume(context.Context, string) ([]failover.Result, error) {

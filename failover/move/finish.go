@@ -6,12 +6,13 @@ import (
 	"strings"
 
 	"github.com/samlfailover/samlfailover/failover"
+	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/signin"
 )
 
 // result says how the move stands.
 func (x *run) result() failover.Result {
-	res := failover.Result{ID: x.r.ID, Federation: x.r.Federation, Cause: x.r.Cause, To: x.r.To, Started: x.r.Started}
+	res := failover.Result{ID: x.r.ID, Federation: x.r.Federation, Cause: x.r.Cause, To: x.r.To, Undoes: x.r.Undoes, Started: x.r.Started}
 	for _, a := range x.apps {
 		res.Apps = append(res.Apps, a.result)
 		if !a.result.Moved {
@@ -21,7 +22,8 @@ func (x *run) result() failover.Result {
 	for _, l := range x.r.Left {
 		if l.Blocking {
 			res.Stuck++
-			res.HandSteps = append(res.HandSteps, x.handLeft(l))
+			acs, _ := signin.ParseACS(l.ACSText)
+			res.HandSteps = append(res.HandSteps, x.byHand(l.App, l.Region, acs, l.ACSText, l.RelayState)...)
 		}
 	}
 	res.Status, res.Proof, res.Why = judge(res, x.r.Left)
@@ -80,7 +82,7 @@ const signInField = "sign-in URL (single sign-on URL, recipient, destination)"
 func (x *run) handSteps(a *appRun) []failover.HandStep {
 	app, url := a.step.App, x.m.Apps.AdminURL(a.step.App)
 	changes := a.last.Changes
-	if x.r.Undoes != "" && len(changes) == 0 {
+	if x.r.Undoes != "" && len(changes) == 0 { // nothing was computed, or all of it was edited since
 		changes = inverse(a.step.Undo)
 	}
 	var out []failover.HandStep
@@ -94,18 +96,18 @@ func (x *run) handSteps(a *appRun) []failover.HandStep {
 	if a.last.App.ID != "" {
 		acs, text, relay = a.last.App.ACS, a.last.App.ACSText, a.last.App.RelayState
 	}
-	out = append(out, failover.HandStep{App: app, AdminURL: url, Field: signInField, Current: orUnknown(text), Target: moved(acs, x.r.To)})
-	target := signin.Target{From: a.step.From, To: x.r.To, Relay: x.f.Policy.Relay}
+	return x.byHand(app, a.step.From, acs, text, relay)
+}
+
+// byHand names the steps for an app that holds an endpoint and a RelayState.
+func (x *run) byHand(app federation.AppRef, from signin.Region, acs signin.ACS, text, relay string) []failover.HandStep {
+	url := x.m.Apps.AdminURL(app)
+	out := []failover.HandStep{{App: app, AdminURL: url, Field: signInField, Current: orUnknown(text), Target: moved(acs, x.r.To)}}
+	target := signin.Target{From: from, To: x.r.To, Relay: x.f.Policy.Relay}
 	if to, outcome := target.Rewrite(relay); outcome.Changes() {
 		out = append(out, failover.HandStep{App: app, AdminURL: url, Field: "RelayState", Current: relay, Target: to.String()})
 	}
 	return out
-}
-
-// handLeft names the step for an app that no move may write.
-func (x *run) handLeft(l failover.Left) failover.HandStep {
-	acs, _ := signin.ParseACS(l.ACSText)
-	return failover.HandStep{App: l.App, AdminURL: x.m.Apps.AdminURL(l.App), Field: signInField, Current: orUnknown(l.ACSText), Target: moved(acs, x.r.To)}
 }
 
 // moved is the endpoint in the target Region with the app's provider suffix.

@@ -15,42 +15,20 @@ import (
 	"github.com/samlfailover/samlfailover/finding"
 )
 
-// Limits bound a move in time and width; zero fields get the defaults.
-type Limits struct {
-	Parallel     int           // apps at once per tenant; default: the federation's, else 4
-	Attempts     int           // tries per app; default 6
-	FirstWait    time.Duration // between tries, doubling; default 500 ms
-	LongestWait  time.Duration // default 15 s
-	StepTimeout  time.Duration // one try of one app; default 60 s
-	ProofTimeout time.Duration // how long a failover waits for the lead's proof; default 30 s (spec 9.1)
-	CallDeadline time.Duration // how long a resuming leader waits for its predecessor's last call; default 15 s (spec 9.5)
+// BrakeList tells which pauses and locks are set; Brakes is one.
+type BrakeList interface {
+	Brakes(ctx context.Context) ([]failover.Brake, error)
 }
 
-func (l Limits) filled() Limits {
-	set := func(d *time.Duration, v time.Duration) {
-		if *d <= 0 {
-			*d = v
-		}
-	}
-	if l.Attempts <= 0 {
-		l.Attempts = 6
-	}
-	set(&l.FirstWait, 500*time.Millisecond)
-	set(&l.LongestWait, 15*time.Second)
-	set(&l.StepTimeout, time.Minute)
-	set(&l.ProofTimeout, 30*time.Second)
-	set(&l.CallDeadline, 15*time.Second)
-	return l
-}
-
-// Config is what a Mover works with. Prover and Events may be nil; Events is
-// never called by two goroutines at once and must not block.
+// Config is what a Mover works with. Brakes (nobody can lock anything then),
+// Prover and Events may be nil; Events is never called by two goroutines at once and must not block.
 type Config struct {
 	// Federation returns a federation of the config in force.
 	Federation func(name string) (federation.Federation, bool)
 	Apps       Apps
 	Journal    Journal
 	Term       Term
+	Brakes     BrakeList
 	Recorder   Recorder
 	Prover     Prover
 	Limits     Limits
@@ -180,40 +158,6 @@ func permitted(f federation.Federation, r Record, s StepRecord) error {
 		Remedy: "add the app to the federation if it shall move with it"}
 }
 
-// fence makes sure that we still lead. It stands directly before every write.
-func (m *Mover) fence(ctx context.Context) error {
-	select {
-	case <-m.Term.Lost():
-		return deposed("the leadership is over")
-	default:
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	switch left, err := m.Term.Remaining(ctx); {
-	case err != nil:
-		return deposed(err.Error())
-	case left <= 0:
-		return deposed("the lease has run out")
-	}
-	return nil
-}
-
-// deposed is the error that ends a run without another write.
-func deposed(why string) error {
-	return fmt.Errorf("%w: %w", ErrDeposed, finding.Finding{Code: finding.LeaderLost, Subject: "this controller",
-		What: "it is not the leader any more and writes nothing", Why: why,
-		Remedy: "nothing to do: the next leader finishes the move from what it finds"})
-}
-
-// stopped says why waiting ended early.
-func (m *Mover) stopped(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return deposed("the leadership ended while the move was waiting")
-}
-
 // record writes the audit entry without which nothing may happen.
 func (m *Mover) record(ctx context.Context, r Record, action string, detail any) error {
 	err := m.Recorder.Record(ctx, r.By, action, subject(r), entry{Move: r.ID, Cause: r.Cause, To: r.To.String(),
@@ -286,18 +230,4 @@ func recordOf(p failover.Plan, req failover.Request) Record {
 // newID names a move: its time for people, random letters to be unique.
 func newID() failover.MoveID {
 	return failover.MoveID(time.Now().UTC().Format("20060102-150405") + "-" + strings.ToLower(rand.Text()[:6]))
-}
-
-// wait returns false when the context or the leadership ends first.
-func wait(ctx context.Context, lost <-chan struct{}, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-lost:
-		return false
-	case <-t.C:
-		return true
-	}
 }

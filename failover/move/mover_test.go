@@ -240,6 +240,9 @@ func TestDriftStandsDown(t *testing.T) {
 		t.Errorf("the move ended as %+v", res)
 	}
 	w.wantAt(t, "b", ohio, "theirs")
+	if res.Moved() != 2 {
+		t.Errorf("one app that drifted holds up the others: %+v", res)
+	}
 }
 
 func TestTwoMovesDoNotOverlap(t *testing.T) {
@@ -307,6 +310,9 @@ func TestUndo(t *testing.T) {
 	res, err := newMover(t, c).Undo(t.Context(), past[0], failover.Request{By: "ann", Reason: "ticket 8"})
 	if err != nil || res.Moved() != 3 {
 		t.Fatalf("undo ended as %+v (%v)", res, err)
+	}
+	if n := res.Apps[2].Notes; len(n) != 1 || n[0].Code != finding.LaterEdit || len(res.Apps[0].Notes) > 0 || res.Undoes != past[0].ID {
+		t.Errorf("the later edit is not shown: %+v", res)
 	}
 	w.wantAt(t, "a", east, "untouched")
 	w.wantAt(t, "b", east, "edited later")

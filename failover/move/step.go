@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -66,6 +67,10 @@ func (x *run) try(ctx context.Context, a *appRun) error {
 	if err != nil {
 		return err
 	}
+	a.result.Notes = res.Findings
+	if why := x.elsewhere(a); why != nil {
+		return *why
+	}
 	text := "is read back at " + a.step.target(x.r).String()
 	if res.Already {
 		text += "; it was there already"
@@ -84,12 +89,35 @@ func (x *run) step(ctx context.Context, a *appRun) (idp.StepResult, error) {
 		Planned: func(ctx context.Context, before idp.Document, changes []idp.Change) error {
 			return x.planned(ctx, a, before, changes)
 		},
-		Writing: func(ctx context.Context) error { return a.keep(x.m.fence(ctx)) },
+		Writing: func(ctx context.Context) error { return x.unlocked(ctx, a) },
+		Bound: func(ctx context.Context) (context.Context, context.CancelFunc, error) {
+			call, cancel, err := x.m.bound(ctx)
+			return call, cancel, a.keep(err)
+		},
 	}
 	if x.r.Undoes != "" {
 		return x.m.Apps.Undo(ctx, a.step.App, a.step.Undo, hooks)
 	}
 	return x.m.Apps.Step(ctx, a.step.App, signin.Target{From: a.step.From, To: x.r.To, Relay: x.f.Policy.Relay}, hooks)
+}
+
+// unlocked refuses an app that a person has locked, also in the middle of the
+// move. An override counts for the locks that stood when it was given.
+func (x *run) unlocked(ctx context.Context, a *appRun) error {
+	if x.m.Brakes == nil {
+		return nil
+	}
+	brakes, err := x.m.Brakes.Brakes(ctx)
+	if err != nil {
+		return a.keep(fmt.Errorf("read the locks before app %s is written: %w", a.step.App.Name, err))
+	}
+	if slices.Contains(x.r.Overrides, failover.Locked) {
+		brakes = slices.DeleteFunc(slices.Clone(brakes), func(b failover.Brake) bool { return b.Since.Before(x.r.Started) })
+	}
+	if lock, ok := failover.LockOn(brakes, x.f.Name, a.step.App, time.Now()); ok {
+		return failover.LockFinding(a.step.App, lock)
+	}
+	return nil
 }
 
 // keep remembers an error that ends the run although it passes through the
@@ -112,6 +140,9 @@ type write struct {
 // record the app is not written; without the journal nothing is.
 func (x *run) planned(ctx context.Context, a *appRun, before idp.Document, changes []idp.Change) error {
 	if err := a.keep(x.m.fence(ctx)); err != nil {
+		return err
+	}
+	if err := x.unlocked(ctx, a); err != nil {
 		return err
 	}
 	sum := sha256.Sum256(before.Raw)

@@ -209,29 +209,54 @@ func (w *world) config() move.Config {
 		Apps: w.vendors(), Journal: j, Term: t, Recorder: w, Log: slog.New(slog.DiscardHandler)}
 }
 
+// situation is a calm one of a federation.
+func situation(f federation.Federation, req *failover.Request) failover.Situation {
+	s := failover.Situation{Now: time.Now(), Federation: f, Request: req}
+	s.Federation.Policy = federation.Policy{Mode: federation.Auto, AcceptFewerVantages: true}
+	for _, r := range f.Regions {
+		s.Verdicts = append(s.Verdicts, health.Verdict{Region: r, State: health.Healthy, Configured: 1, For: 1})
+	}
+	return s
+}
+
 // plan is the rules' own plan for leaving us-east-1; cause may change it to an
 // operator's switchover.
 func (w *world) plan(t testing.TB, req *failover.Request) failover.Plan {
 	t.Helper()
-	var apps []failover.AppState
-	for _, a := range w.fed.Apps {
-		app, _ := w.app(a.ID)
-		apps = append(apps, failover.AppState{Ref: a, App: app, ReadAt: time.Now()})
-	}
-	return planOf(t, w.fed, apps, req)
+	return planOf(t, w.fed, w.states(), req)
 }
 
 // planOf is the same for any federation.
 func planOf(t testing.TB, f federation.Federation, apps []failover.AppState, req *failover.Request) failover.Plan {
 	t.Helper()
-	s := failover.Situation{Now: time.Now(), Federation: f, Request: req, Apps: apps}
-	s.Federation.Policy = federation.Policy{Mode: federation.Auto, AcceptFewerVantages: true}
-	for _, r := range f.Regions {
-		s.Verdicts = append(s.Verdicts, health.Verdict{Region: r, State: health.Healthy, Configured: 1, For: 1})
-	}
+	s := situation(f, req)
 	if req == nil {
 		s.Verdicts[0].State = health.Unhealthy
 	}
+	return decide(t, s, apps)
+}
+
+// planWith is plan for a situation that change makes.
+func (w *world) planWith(t testing.TB, change func(*failover.Situation)) failover.Plan {
+	t.Helper()
+	s := situation(w.fed, nil)
+	change(&s)
+	return decide(t, s, w.states())
+}
+
+// states are the apps as they are now.
+func (w *world) states() []failover.AppState {
+	var out []failover.AppState
+	for _, a := range w.fed.Apps {
+		app, _ := w.app(a.ID)
+		out = append(out, failover.AppState{Ref: a, App: app, ReadAt: time.Now()})
+	}
+	return out
+}
+
+func decide(t testing.TB, s failover.Situation, apps []failover.AppState) failover.Plan {
+	t.Helper()
+	s.Apps = apps
 	rules := failover.Standard().Without(failover.NotReady)
 	d := rules.Decide(s)
 	if d.Outcome != failover.Move {

@@ -1,0 +1,67 @@
+package failover
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/samlfailover/samlfailover/federation"
+	"github.com/samlfailover/samlfailover/signin"
+)
+
+// Undoing is what an operator's undo takes back (spec 4.1): a finished move,
+// and for each app that it wrote the Region that the app came from.
+type Undoing struct {
+	Move MoveID    `json:"move"`
+	Apps []UndoApp `json:"apps"`
+}
+
+// UndoApp is one app of an undo; To is where it goes back to.
+type UndoApp struct {
+	App federation.AppRef `json:"app"`
+	To  signin.Region     `json:"to"`
+}
+
+// undo returns what the request takes back, nil if it is no undo.
+func (v *view) undo() *Undoing {
+	if v.s.Request == nil {
+		return nil
+	}
+	return v.s.Request.Undoes
+}
+
+// undoing works out an undo: each app goes back to where it came from. What of
+// it still stands is for the step to find out, which reads for itself.
+func (v *view) undoing(u Undoing) {
+	v.cause, v.to = Switchover, v.s.Request.To
+	for _, back := range u.Apps {
+		i := slices.IndexFunc(v.apps, func(a appView) bool { return a.ref.String() == back.App.String() })
+		if i < 0 {
+			v.left = append(v.left, Left{App: back.App, Why: "is not in the federation any more", Blocking: true})
+			continue
+		}
+		if !v.locked(v.apps[i]) {
+			v.moving = append(v.moving, v.apps[i])
+		}
+	}
+}
+
+// targets are the Regions that the job leads to: one, but for an undo of a move
+// that gathered apps from several.
+func (v *view) targets() []signin.Region {
+	u := v.undo()
+	if u == nil {
+		return []signin.Region{v.to}
+	}
+	var out []signin.Region
+	for _, back := range u.Apps {
+		if !slices.Contains(out, back.To) {
+			out = append(out, back.To)
+		}
+	}
+	return out
+}
+
+// undoWhy says why the undo happens now.
+func (v *view) undoWhy(u Undoing) string {
+	return fmt.Sprintf("%s to take back what move %s wrote, because %s asks for it: %s", apps(len(v.moving)), u.Move, v.s.Request.By, v.s.Request.Reason)
+}

@@ -193,7 +193,7 @@ func (p Policy) place(s *statement, missing []string) ([]need, error) {
 		}
 		var lacking []string
 		for _, a := range missing {
-			if c.matches(p.version, a) == yes == c.op.negated {
+			if c.matches(request{version: p.version}, a) == yes == c.op.negated {
 				lacking = append(lacking, a)
 			}
 		}
@@ -215,7 +215,7 @@ func (p Policy) editable(s *statement, c *condition) error {
 			"use StringEquals with a list of sign-in URLs in that statement"}
 	}
 	for _, v := range c.values {
-		if variable(p.version, v) {
+		if hasVariable(p.version, v) {
 			return Refusal{RefusedVariable, s.index, fmt.Sprintf("%s compares SAML:aud with the policy variable %q", s.name(), clip(v)),
 				"replace the variable by a list of sign-in URLs in that statement"}
 		}

@@ -2,6 +2,7 @@ package trustpolicy
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +18,7 @@ func TestParseRefuses(t *testing.T) {
 		{"trailing comma", strings.Replace(ok, `]`, `,]`, 1) + ",", "not valid JSON"},
 		{"duplicate element", strings.Replace(ok, `"Effect":"Allow"`, `"Effect":"Allow","Effect":"Deny"`, 1), "second time"},
 		{"duplicate by escape", strings.Replace(ok, `"Effect":"Allow"`, `"Effect":"Allow","\u0045ffect":"Deny"`, 1), "second time"},
+		{"duplicate among many", strings.Replace(ok, `"Effect":"Allow"`, `"Effect":"Allow"`+manyMembers(40)+`,"m37":2`, 1), "second time"},
 		{"misspelled element", strings.Replace(ok, `"Effect"`, `"effect"`, 1), `must be spelled "Effect"`},
 		{"no effect", strings.Replace(ok, `"Effect":"Allow",`, "", 1), "no Effect"},
 		{"effect", strings.Replace(ok, `"Allow"`, `"allow"`, 1), `"Allow" or "Deny"`},
@@ -41,6 +43,15 @@ func TestParseRefuses(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
+}
+
+// manyMembers are unknown elements m0, m1, ...
+func manyMembers(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `,"m%d":1`, i)
+	}
+	return b.String()
 }
 
 // The span of every value is exactly its text, whatever the white space.

@@ -336,8 +336,8 @@ func FuzzEdit(f *testing.F) {
 }
 
 func seeds(f *testing.F) {
-	for _, r := range truthTable() {
-		f.Add(r.policy)
+	for _, c := range Cases(f) {
+		f.Add(c.Policy)
 	}
 	f.Add(doc(st(shared, audEast), st(ours, audEast)))
 }

@@ -88,7 +88,7 @@ func onlyAdded(before, after *statement, e EditRequest) error {
 
 // about reports whether the statement covers one of the providers.
 func (s *statement) about(providers []string) bool {
-	return slices.ContainsFunc(providers, func(arn string) bool { return s.who.covers(principal{federated, arn}) })
+	return slices.ContainsFunc(providers, func(arn string) bool { return s.who.covers(principal{federated, arn}) != no })
 }
 
 func audienceConditions(s *statement) []condition {
@@ -192,7 +192,7 @@ func sameClauses(a, b []clause) bool {
 func hits(p Policy, who principal, action string) []int {
 	var out []int
 	for i := range p.statements {
-		if s := &p.statements[i]; s.who.covers(who) && s.grants(action) {
+		if s := &p.statements[i]; s.who.covers(who) != no && s.grants(action) {
 			out = append(out, i)
 		}
 	}

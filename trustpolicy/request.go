@@ -41,6 +41,29 @@ func assertionKey(lower string) bool {
 		strings.HasPrefix(lower, "aws:requesttag/") || lower == "aws:tagkeys"
 }
 
+// singleValued reports whether a key is known to have at most one value, so that
+// it can stand in a policy variable, and a negated operator without a set
+// operator is the exact contrary of the positive one. Of other keys nothing is
+// assumed (IAM User Guide, "AWS global condition context keys", "IAM and AWS STS
+// condition context keys"; Service Authorization Reference, AWS STS: multivalued
+// keys are those of type ArrayOf...).
+func singleValued(lower string) bool {
+	if name, tag, isTag := strings.Cut(lower, "/"); isTag && tag != "" {
+		return name == "aws:requesttag" || name == "aws:principaltag" || name == "aws:resourcetag"
+	}
+	switch lower {
+	case audKey, "saml:iss", "saml:sub", "saml:sub_type", "saml:doc", "saml:namequalifier",
+		"sts:externalid", "sts:rolesessionname", "sts:sourceidentity",
+		"aws:currenttime", "aws:epochtime", "aws:federatedprovider", "aws:multifactorauthage", "aws:multifactorauthpresent",
+		"aws:principalaccount", "aws:principalarn", "aws:principalisawsservice", "aws:principalorgid", "aws:principaltype",
+		"aws:referer", "aws:requestedregion", "aws:securetransport", "aws:sourceaccount", "aws:sourcearn", "aws:sourceip",
+		"aws:sourceorgid", "aws:sourcevpc", "aws:sourcevpce", "aws:tokenissuetime", "aws:useragent", "aws:userid", "aws:username",
+		"aws:viaawsservice", "aws:vpcsourceip":
+		return true
+	}
+	return false
+}
+
 // outcome is what a statement says to a request.
 type outcome struct {
 	truth   truth
@@ -52,10 +75,14 @@ type outcome struct {
 // apply evaluates one statement. False beats unknown: a condition that fails
 // settles the statement whatever the others are.
 func (s *statement) apply(req request) outcome {
-	if !s.who.covers(req.caller) || !s.grants(req.action) {
+	who := s.who.covers(req.caller)
+	if who == no || !s.grants(req.action) {
 		return outcome{truth: no}
 	}
-	out := outcome{truth: yes, reached: true}
+	out := outcome{truth: who, reached: true}
+	if who == maybe {
+		out.reason = WildcardPrincipal
+	}
 	for i := range s.conditions {
 		c := &s.conditions[i]
 		switch t, why := c.holds(req); t {

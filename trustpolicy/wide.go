@@ -55,7 +55,7 @@ func (s *statement) tooWide(version string, domains []string) []Wide {
 
 // foreign returns a foreign audience that the value admits, or "".
 func foreign(c condition, v, version string, domains []string) string {
-	if variable(version, v) {
+	if hasVariable(version, v) {
 		return ""
 	}
 	if c.op.base != opLike || !strings.ContainsAny(v, "*?") {

@@ -191,7 +191,7 @@ func TestProofHalves(t *testing.T) {
 	} {
 		b, _ := Parse(c.before)
 		a, _ := Parse(c.after)
-		if err := sameForm(b, a, want()); (err == nil) != c.form {
+		if err := sameForm(b, a, want(), false); (err == nil) != c.form {
 			t.Errorf("%s: form: %v", c.name, err)
 		}
 		if err := sameMeaning(b, a, want()); (err == nil) != c.meaning {

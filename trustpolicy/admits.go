@@ -40,7 +40,7 @@ const (
 	UnsupportedOperator Reason = "unsupported-operator" // a condition operator that is not evaluated here
 	UnknownKey          Reason = "unknown-key"          // a condition key whose value is not known
 	PolicyVariable      Reason = "policy-variable"      // a value with ${...} that the login does not settle
-	MultiValue          Reason = "multi-valued-key"     // several values and no set operator: not documented
+	MultiValue          Reason = "multi-valued-key"     // a multivalued key and no set operator: not documented
 	WildcardPrincipal   Reason = "wildcard-principal"   // {"Federated": "*"}: not documented
 )
 

@@ -302,3 +302,22 @@ func swapSet(from, to setOp) func(*condition, Login) {
 		}
 	}
 }
+
+// Asked is one request of a case's login, for another evaluator.
+type Asked struct {
+	Action string
+	Keys   map[string][]string
+}
+
+// Asked lists the requests that all have to be allowed for the login.
+func (c Case) Asked() []Asked {
+	actions := []string{c.Login.Action}
+	if c.Login.Action == "" {
+		actions = append([]string{AssumeRoleWithSAML}, c.Login.needs()...)
+	}
+	var out []Asked
+	for _, a := range actions {
+		out = append(out, Asked{a, c.Login.request(a).keys})
+	}
+	return out
+}

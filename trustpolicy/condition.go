@@ -168,7 +168,7 @@ func (c condition) always() bool {
 
 func (c condition) whenPresent(req request, values []string) (truth, Reason) {
 	switch {
-	case c.op.set == single && len(values) > 1:
+	case c.op.set == single && (len(values) > 1 || multivalued(c.lower)):
 		return maybe, MultiValue // AWS does not document a multivalued key without a set operator
 	case c.op.set != single && strings.Join(values, "") == "":
 		return c.whenAbsent(), "" // "a null dataset, such as an empty string"

@@ -84,8 +84,8 @@ func (p Policy) keptOut(e EditRequest) ([]kept, error) {
 	var out []kept
 	for _, arn := range e.Providers {
 		for _, action := range SAMLActions() {
-			for _, a := range e.Audiences {
-				clauses := p.reduce(samlRequest(p, arn, action, a), nil)
+			for j, a := range e.Audiences {
+				clauses := p.reduce(samlRequest(p, arn, action, e.Audiences[j:j+1]), nil)
 				i := slices.IndexFunc(clauses, audienceDeny)
 				if i < 0 {
 					continue

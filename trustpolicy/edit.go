@@ -166,8 +166,8 @@ func (p Policy) needs(e EditRequest) ([]need, error) {
 	for i := range p.statements {
 		s := &p.statements[i]
 		var missing []string
-		for _, a := range e.Audiences {
-			lacks, err := p.lacks(s, e.Providers, a)
+		for j, a := range e.Audiences {
+			lacks, err := p.lacks(s, e.Providers, e.Audiences[j:j+1])
 			if err != nil {
 				return nil, err
 			}
@@ -185,17 +185,20 @@ func (p Policy) needs(e EditRequest) ([]need, error) {
 }
 
 // lacks reports whether statement s keeps a provider from one of the three
-// actions with audience a: with its conditions on SAML:aud out of the way, and
+// actions with an audience: with its conditions on SAML:aud out of the way, and
 // no Deny on SAML:aud, somebody would be admitted who is not.
-func (p Policy) lacks(s *statement, providers []string, a string) (bool, error) {
-	if s.deny || !slices.ContainsFunc(s.conditions, func(c condition) bool { return c.lower == audKey && c.op.base != opNull }) {
+func (p Policy) lacks(s *statement, providers, audience []string) (bool, error) {
+	if s.deny || !slices.ContainsFunc(s.conditions, func(c condition) bool { return comparesAudience(&c) }) {
 		return false, nil
 	}
 	for _, arn := range providers {
 		for _, action := range SAMLActions() {
-			req := samlRequest(p, arn, action, a)
-			waived, ok := s.reduce(req, func(c *condition) bool { return c.lower == audKey && c.op.base != opNull })
+			req := samlRequest(p, arn, action, audience)
+			waived, ok := s.reduce(req, comparesAudience)
 			if !ok {
+				continue
+			}
+			if asItIs, ok := s.reduce(req, nil); ok && sameClauses([]clause{asItIs}, []clause{waived}) {
 				continue
 			}
 			now := without(p.reduce(req, nil), audienceDeny)
@@ -212,14 +215,16 @@ func (p Policy) lacks(s *statement, providers []string, a string) (bool, error) 
 	return false, nil
 }
 
+// comparesAudience reports whether a condition compares SAML:aud with values.
+func comparesAudience(c *condition) bool { return c.lower == audKey && c.op.base != opNull }
+
 // audienceDeny is a Deny that looks at SAML:aud: an allow-list in disguise.
 func audienceDeny(c clause) bool { return c.deny && c.audience }
 
 // samlRequest is a login about which only principal, action and audience are
 // known.
-func samlRequest(p Policy, provider, action, audience string) request {
-	return request{caller: principal{federated, provider}, action: action, version: p.version,
-		keys: map[string][]string{audKey: {audience}}, partial: true}
+func samlRequest(p Policy, provider, action string, audience []string) request {
+	return request{caller: principal{federated, provider}, action: action, version: p.version, aud: audience, partial: true}
 }
 
 // place finds the conditions of s into which the missing audiences go.

@@ -199,12 +199,3 @@ func TestProofHalves(t *testing.T) {
 		}
 	}
 }
-
-func BenchmarkEdit(b *testing.B) {
-	text := doc(st(ours, audEast), st(ours, `{"StringEquals":{"SAML:aud":["`+east+`"],"SAML:iss":"x"}}`))
-	for b.Loop() {
-		if _, err := Edit(text, want()); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

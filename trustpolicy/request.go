@@ -15,12 +15,16 @@ type request struct {
 	caller  principal
 	action  string
 	version string              // of the policy that is asked
+	aud     []string            // SAML:aud, if it is given here and not among keys
 	keys    map[string][]string // lower-case key -> values; no value = known to be absent
 	partial bool                // keys of the assertion that are not given are unknown
 }
 
 // lookup returns the values of a lower-case key and whether it is there.
 func (r request) lookup(key string) ([]string, presence) {
+	if key == audKey && r.aud != nil {
+		return r.aud, present
+	}
 	if v, ok := r.keys[key]; ok {
 		if len(v) == 0 {
 			return nil, absent
@@ -41,27 +45,28 @@ func assertionKey(lower string) bool {
 		strings.HasPrefix(lower, "aws:requesttag/") || lower == "aws:tagkeys"
 }
 
-// singleValued reports whether a key is known to have at most one value, so that
-// it can stand in a policy variable, and a negated operator without a set
-// operator is the exact contrary of the positive one. Of other keys nothing is
-// assumed (IAM User Guide, "AWS global condition context keys", "IAM and AWS STS
-// condition context keys"; Service Authorization Reference, AWS STS: multivalued
-// keys are those of type ArrayOf...).
-func singleValued(lower string) bool {
-	if name, tag, isTag := strings.Cut(lower, "/"); isTag && tag != "" {
-		return name == "aws:requesttag" || name == "aws:principaltag" || name == "aws:resourcetag"
-	}
+// multivalued reports whether a key may have several values. Such a key needs a
+// set operator, and cannot stand in a policy variable (IAM User Guide,
+// "Single-valued vs. multivalued context keys"; the types of the keys are those
+// of the Service Authorization Reference: ArrayOf...).
+func multivalued(lower string) bool {
 	switch lower {
-	case audKey, "saml:iss", "saml:sub", "saml:sub_type", "saml:doc", "saml:namequalifier",
-		"sts:externalid", "sts:rolesessionname", "sts:sourceidentity",
-		"aws:currenttime", "aws:epochtime", "aws:federatedprovider", "aws:multifactorauthage", "aws:multifactorauthpresent",
-		"aws:principalaccount", "aws:principalarn", "aws:principalisawsservice", "aws:principalorgid", "aws:principaltype",
-		"aws:referer", "aws:requestedregion", "aws:securetransport", "aws:sourceaccount", "aws:sourcearn", "aws:sourceip",
-		"aws:sourceorgid", "aws:sourcevpc", "aws:sourcevpce", "aws:tokenissuetime", "aws:useragent", "aws:userid", "aws:username",
-		"aws:viaawsservice", "aws:vpcsourceip":
+	case "saml:cn", "saml:eduorghomepageuri", "saml:eduorgidentityauthnpolicyuri", "saml:eduorglegalname", "saml:eduorgsuperioruri",
+		"saml:eduorgwhitepagesuri", "saml:edupersonaffiliation", "saml:edupersonassurance", "saml:edupersonentitlement",
+		"saml:edupersonnickname", "saml:edupersonorgunitdn", "saml:edupersonscopedaffiliation", "saml:edupersontargetedid",
+		"sts:transitivetagkeys", "aws:tagkeys", "aws:calledvia", "aws:principalorgpaths", "aws:principalservicenameslist",
+		"aws:resourceorgpaths", "aws:sourceorgpaths", "aws:vpceorgpaths":
 		return true
 	}
 	return false
+}
+
+// singleValued reports whether a key is known to have at most one value, so that
+// a negated operator without a set operator is the exact contrary of the
+// positive one. Of keys of other services nothing is known.
+func singleValued(lower string) bool {
+	service, _, _ := strings.Cut(lower, ":")
+	return (service == "saml" || service == "sts" || service == "aws") && !multivalued(lower)
 }
 
 // outcome is what a statement says to a request.

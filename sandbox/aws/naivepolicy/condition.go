@@ -111,16 +111,20 @@ func (d Document) anyFits(cmp compare, values []string, x string, keys map[strin
 }
 
 // substitute replaces the variables of a policy value. The truth is no if one of
-// them has no value, so that nothing fits; unknown for what is not built:
-// defaults, ${*} and its like, keys of several values, values with wildcards.
+// them has neither a value nor a default, so that nothing fits; unknown for what
+// is not built: ${*} and its like, keys of several values, values with wildcards.
 func substitute(v string, keys map[string][]string) (string, truth) {
 	t := yes
 	for strings.Contains(v, "${") {
 		before, rest, _ := strings.Cut(v, "${")
 		name, after, closed := strings.Cut(rest, "}")
+		name, standIn, defaulted := strings.Cut(name, ", '")
 		have := keys[strings.ToLower(name)]
+		if len(have) == 0 && defaulted {
+			have = []string{strings.TrimSuffix(standIn, "'")}
+		}
 		switch {
-		case !closed, strings.ContainsAny(name, "*?$,' "), len(have) > 1, len(have) == 1 && strings.ContainsAny(have[0], "*?$"):
+		case !closed, strings.ContainsAny(name, "*?$,' "), len(have) > 1, len(have) == 1 && strings.ContainsAny(have[0], "*?$'"):
 			return "", unknown
 		case len(have) == 0:
 			t = no

@@ -86,7 +86,8 @@ func TestTruthTable(t *testing.T) {
 		{"policy variable without a value", allow(`{"StringLike":{"saml:sub":["*${aws:username}","${aws:username}*"]}}`), false},
 		{"policy variable without a value, negated", allow(`{"StringNotLike":{"saml:sub":"*${aws:username}"}}`), true},
 		{"policy variable of several values", allow(`{"StringNotEquals":{"saml:sub":"${aws:TagKeys}"}}`), false},
-		{"policy variable with a default", allow(`{"StringEquals":{"saml:sub":"${aws:username, 'alice'}"}}`), false},
+		{"policy variable with a default", allow(`{"StringEquals":{"saml:sub":"${aws:username, 'alice'}"}}`), true},
+		{"policy variable with a default that is not needed", allow(`{"StringEquals":{"saml:sub":"${aws:RequestedRegion, 'alice'}"}}`), false},
 		{"policy variable that does not end", allow(`{"StringNotEquals":{"saml:sub":"${aws:username"}}`), false},
 		{"any value, missing key, IfExists", allow(`{"ForAnyValue:StringEqualsIfExists":{"saml:iss":"x"}}`), false},
 		{"several values without a set operator", allow(`{"StringEquals":{"aws:TagKeys":["team","cost"]}}`), false},
@@ -138,7 +139,7 @@ func TestDenies(t *testing.T) {
 		{"unknown operator beside one that does not match", `"Principal":"*","Action":"*","Condition":{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"},"StringEquals":{"SAML:sub":"bob"}}`, true},
 		{"policy variable", `"Principal":"*","Action":"*","Condition":{"StringEquals":{"SAML:sub":"${saml:sub}"}}`, false},
 		{"policy variable without a value", `"Principal":"*","Action":"*","Condition":{"StringEquals":{"SAML:sub":"${x}"}}`, true},
-		{"policy variable that is not understood", `"Principal":"*","Action":"*","Condition":{"StringEquals":{"SAML:sub":"${x, 'y'}"}}`, false},
+		{"policy variable that is not understood", `"Principal":"*","Action":"*","Condition":{"StringEquals":{"SAML:sub":"${x, 'y'}${*}"}}`, false},
 		{"several values without a set operator", `"Principal":"*","Action":"*","Condition":{"StringEquals":{"aws:TagKeys":"x"}}`, false},
 		{"wildcard in a principal", `"Principal":{"Federated":"arn:*"},"Action":"*"`, false},
 	} {

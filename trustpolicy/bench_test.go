@@ -119,3 +119,16 @@ func BenchmarkFleet(b *testing.B) {
 		}
 	})
 }
+
+// What it costs to find that a pattern admits no foreign host, and that it does.
+func BenchmarkTooWide(b *testing.B) {
+	p, err := Parse(doc(st(ours, `{"StringLike":{"SAML:aud":["https://us-????-?.signin.aws.amazon.com/saml","https://*.signin.aws.amazon.com/saml"]}}`)))
+	if err != nil {
+		b.Fatal(err)
+	}
+	measure(b, func() {
+		if len(TooWide(p, []string{"signin.aws.amazon.com", "signin.amazonaws.cn", "signin.amazonaws-us-gov.com"})) != 1 {
+			b.Fatal("not found")
+		}
+	})
+}

@@ -98,7 +98,7 @@ func foreignMatch(pattern []rune, domains []string) string {
 		switch c := pattern[at]; c {
 		case anyRunes:
 			queue = append(queue, step{at + 1, url})
-			for _, f := range fillers(url) {
+			for _, f := range append([]string{"evil.example/"}, fillers(url)...) { // a telling example first
 				queue = append(queue, step{at, url + f})
 			}
 		case oneRune:

@@ -11,7 +11,7 @@ CLEAN := env -u HTTPS_PROXY -u https_proxy -u HTTP_PROXY -u http_proxy -u ALL_PR
 
 .PHONY: help
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
 
 .PHONY: check
 check: format vet lint race generated ## the gate: format, vet, lint, race tests, generated files up to date
@@ -57,3 +57,11 @@ generated: ## fail if generated docs or go.mod are not what the sources say
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (default 30s each)
 	@FUZZTIME=$${FUZZTIME:-30s} ./.ci/fuzz
+
+.PHONY: bench-policy
+bench-policy: trustpolicy/simulate/node_modules ## what reading, judging, editing and proving a trust policy costs
+	go test ./trustpolicy -run '^$$' -bench . -cpu 1 -count $${COUNT:-5}
+
+trustpolicy/simulate/node_modules: trustpolicy/simulate/package-lock.json
+	npm ci --prefix trustpolicy/simulate --ignore-scripts --no-audit --no-fund
+	@touch $@

@@ -32,15 +32,16 @@ const (
 // Reason says in one word why a decision fell.
 type Reason string
 
-// The reasons. The last four belong to Conditional.
+// The reasons. The last five belong to Conditional.
 const (
 	Allowed             Reason = "allowed"              // an Allow statement applies
 	Explicit            Reason = "explicit"             // a Deny statement applies
 	Implicit            Reason = "implicit"             // no Allow statement applies
 	UnsupportedOperator Reason = "unsupported-operator" // a condition operator that is not evaluated here
 	UnknownKey          Reason = "unknown-key"          // a condition key whose value is not known
-	PolicyVariable      Reason = "policy-variable"      // a value with ${...}
-	MultiValue          Reason = "multi-valued-key"     // several values, no set operator, and they disagree
+	PolicyVariable      Reason = "policy-variable"      // a value with ${...} that the login does not settle
+	MultiValue          Reason = "multi-valued-key"     // a multivalued key and no set operator: not documented
+	WildcardPrincipal   Reason = "wildcard-principal"   // {"Federated": "*"}: not documented
 )
 
 // Login is one SAML sign-in as the trust policy sees it.
@@ -64,8 +65,8 @@ type Login struct {
 // Dependence is an open condition that a Conditional decision hangs on.
 type Dependence struct {
 	Statement int
-	Condition string // "StringEquals SAML:iss"
-	Key       string // in lower case
+	Condition string // "StringEquals SAML:iss"; "" = the principal
+	Key       string // in lower case; "" = the principal
 	Reason    Reason
 }
 
@@ -264,6 +265,9 @@ func conditional(p Policy, action string, open []Dependence) Decision {
 // dependences lists the open conditions of a statement.
 func (s *statement) dependences(req request) []Dependence {
 	var out []Dependence
+	if s.who.covers(req.caller) == maybe {
+		out = append(out, Dependence{Statement: s.index, Reason: WildcardPrincipal})
+	}
 	for _, c := range s.conditions {
 		if t, why := c.holds(req); t == maybe {
 			out = append(out, Dependence{s.index, c.name(), c.lower, why})

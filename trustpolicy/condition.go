@@ -103,17 +103,12 @@ func (c condition) positive() bool {
 	return c.op.base != opUnsupported && c.op.base != opNull && !c.op.negated
 }
 
-// variable reports whether a policy value is replaced at evaluation time.
-func variable(version, value string) bool {
-	return version == version2012 && strings.Contains(value, "${")
-}
-
 // holds evaluates the condition; a reason comes with maybe.
 func (c condition) holds(req request) (truth, Reason) {
 	if c.op.base == opUnsupported || (c.op.base == opNull && !nullValues(c.values)) {
 		return maybe, UnsupportedOperator
 	}
-	if variable(req.version, c.key) {
+	if hasVariable(req.version, c.key) {
 		return maybe, PolicyVariable
 	}
 	values, presence := req.lookup(c.lower)
@@ -129,7 +124,7 @@ func (c condition) holds(req request) (truth, Reason) {
 	case absent:
 		return c.whenAbsent(), ""
 	}
-	return c.whenPresent(req.version, values)
+	return c.whenPresent(req, values)
 }
 
 func nullValues(values []string) bool {
@@ -152,44 +147,44 @@ func (c condition) null(p presence) (truth, Reason) {
 }
 
 // whenAbsent: a missing key makes a negated operator true and a positive one
-// false; ...IfExists and ForAllValues are true, ForAnyValue is false.
+// false; ...IfExists and ForAllValues are true. ForAnyValue is false whatever
+// else the operator says: it wants one value.
 func (c condition) whenAbsent() truth {
-	switch {
-	case c.op.ifExists, c.op.set == allValues:
-		return yes
-	case c.op.set == anyValue:
+	switch c.op.set {
+	case anyValue:
 		return no
+	case allValues:
+		return yes
 	}
-	return known(c.op.negated)
+	return known(c.op.ifExists || c.op.negated)
 }
 
 // always: a condition that holds whatever an unknown key turns out to be.
 func (c condition) always() bool {
 	everything := slices.ContainsFunc(c.values, func(v string) bool { return v != "" && strings.Trim(v, "*") == "" })
-	return c.op.base == opLike && !c.op.negated && everything && (c.op.ifExists || c.op.set == allValues)
+	whenAbsent := c.op.set == allValues || (c.op.ifExists && c.op.set == single && singleValued(c.lower))
+	return c.op.base == opLike && !c.op.negated && everything && whenAbsent
 }
 
-func (c condition) whenPresent(version string, values []string) (truth, Reason) {
+func (c condition) whenPresent(req request, values []string) (truth, Reason) {
+	switch {
+	case c.op.set == single && (len(values) > 1 || multivalued(c.lower)):
+		return maybe, MultiValue // AWS does not document a multivalued key without a set operator
+	case c.op.set != single && strings.Join(values, "") == "":
+		return c.whenAbsent(), "" // "a null dataset, such as an empty string"
+	}
 	lowest, highest := yes, no
 	for _, v := range values {
-		t := c.matches(version, v)
+		t := c.matches(req, v)
 		if c.op.negated {
 			t = t.not()
 		}
 		lowest, highest = min(lowest, t), max(highest, t)
 	}
-	switch {
-	case c.op.set == anyValue:
-		return explain(highest)
-	case c.op.set == allValues:
-		return explain(lowest)
-	case lowest == highest:
-		return explain(lowest)
+	t := lowest
+	if c.op.set == anyValue {
+		t = highest
 	}
-	return maybe, MultiValue // AWS does not document a multivalued key without a set operator
-}
-
-func explain(t truth) (truth, Reason) {
 	if t == maybe {
 		return t, PolicyVariable
 	}
@@ -197,16 +192,29 @@ func explain(t truth) (truth, Reason) {
 }
 
 // matches compares one request value with all policy values (OR).
-func (c condition) matches(version, value string) truth {
+func (c condition) matches(req request, value string) truth {
 	best := no
 	for _, v := range c.values {
-		if variable(version, v) {
-			best = max(best, maybe)
+		t := no
+		if hasVariable(req.version, v) {
+			t = c.matchesExpanded(req, v, value)
 		} else if c.matchesOne(v, value) {
 			return yes
 		}
+		best = max(best, t)
 	}
 	return best
+}
+
+func (c condition) matchesExpanded(req request, policy, value string) truth {
+	text, t := req.expand(policy)
+	if t != yes {
+		return t
+	}
+	if c.op.base == opLike {
+		return known(likeRunes(text, []rune(value)))
+	}
+	return known(c.matchesOne(spell(text, '*', '?'), value))
 }
 
 func (c condition) matchesOne(policy, value string) bool {
@@ -229,14 +237,17 @@ func like(pattern, s string) bool {
 	if !strings.ContainsAny(pattern, "*?") {
 		return pattern == s
 	}
-	p, t := []rune(pattern), []rune(s)
+	return likeRunes(wildcards(pattern), []rune(s))
+}
+
+func likeRunes(p, t []rune) bool {
 	pi, ti, star, mark := 0, 0, -1, 0
 	for ti < len(t) {
 		switch {
-		case pi < len(p) && p[pi] == '*':
+		case pi < len(p) && p[pi] == anyRunes:
 			star, mark = pi, ti
 			pi++
-		case pi < len(p) && (p[pi] == '?' || p[pi] == t[ti]):
+		case pi < len(p) && (p[pi] == oneRune || p[pi] == t[ti]):
 			pi++
 			ti++
 		case star >= 0:
@@ -246,7 +257,7 @@ func like(pattern, s string) bool {
 			return false
 		}
 	}
-	for pi < len(p) && p[pi] == '*' {
+	for pi < len(p) && p[pi] == anyRunes {
 		pi++
 	}
 	return pi == len(p)

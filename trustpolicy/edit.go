@@ -35,7 +35,9 @@ type Result struct {
 // before it is returned; errors are of type Refusal.
 //
 // A statement without a condition on SAML:aud admits every audience and is left
-// alone. A second Edit of the result changes nothing.
+// alone. A second Edit of the result changes nothing. Where a Deny keeps an
+// audience out, the answer is the refusal RefusedDeny, and EditDeny plans the
+// change of that Deny: the two are never mixed.
 func Edit(text string, e EditRequest) (Result, error) {
 	if err := e.check(); err != nil {
 		return Result{}, err
@@ -53,20 +55,16 @@ func Edit(text string, e EditRequest) (Result, error) {
 		if err := characters(text); err != nil {
 			return Result{}, err
 		}
-		out.Text = insertAll(text, need)
-		for _, n := range need {
-			for _, a := range n.audiences {
-				out.Changes = append(out.Changes, Insertion{n.st.index, n.st.sid, n.cond.name(), a})
-			}
-		}
+		out = insert(text, need)
 	}
-	after, err := Parse(out.Text)
+	after, err := reparse(out.Text)
 	if err != nil {
-		return Result{}, Refusal{RefusedUnprovable, wholeDocument, "the edited text does not parse: " + err.Error(),
-			"add the audiences by hand and report this as a defect"}
-	}
-	if err := denied(after, e); err != nil {
 		return Result{}, err
+	}
+	if out, err := after.keptOut(e); err != nil {
+		return Result{}, err
+	} else if len(out) > 0 {
+		return Result{}, out[0].refusal()
 	}
 	if len(need) == 0 {
 		return out, nil
@@ -75,6 +73,50 @@ func Edit(text string, e EditRequest) (Result, error) {
 		return Result{}, err
 	}
 	return out, nil
+}
+
+// EditWithin is Edit for a policy that may have at most quota characters without
+// insignificant white space (see CompactSize): it adds the audiences in the
+// order given, leaves out each that does not fit any more, and returns those.
+func EditWithin(text string, e EditRequest, quota int) (Result, []string, error) {
+	whole, err := Edit(text, e)
+	if err != nil || len(whole.Changes) == 0 || CompactSize(whole.Text) <= quota {
+		return whole, nil, err
+	}
+	out := Result{Text: text}
+	var fit, left []string
+	for _, a := range e.Audiences {
+		got, err := Edit(text, EditRequest{e.Providers, append(slices.Clone(fit), a)})
+		switch {
+		case err != nil:
+			return Result{}, nil, err
+		case len(got.Changes) > len(out.Changes) && CompactSize(got.Text) > quota:
+			left = append(left, a)
+		default:
+			fit, out = append(fit, a), got
+		}
+	}
+	return out, left, nil
+}
+
+// insert makes the changes; reparse reads what came of it.
+func insert(text string, needs []need) Result {
+	out := Result{Text: insertAll(text, needs)}
+	for _, n := range needs {
+		for _, a := range n.audiences {
+			out.Changes = append(out.Changes, Insertion{n.st.index, n.st.sid, n.cond.name(), a})
+		}
+	}
+	return out
+}
+
+func reparse(text string) (Policy, error) {
+	p, err := Parse(text)
+	if err != nil {
+		return p, Refusal{RefusedUnprovable, wholeDocument, "the edited text does not parse: " + err.Error(),
+			"add the audiences by hand and report this as a defect"}
+	}
+	return p, nil
 }
 
 // check refuses requests that could not be written safely.
@@ -124,8 +166,8 @@ func (p Policy) needs(e EditRequest) ([]need, error) {
 	for i := range p.statements {
 		s := &p.statements[i]
 		var missing []string
-		for _, a := range e.Audiences {
-			lacks, err := p.lacks(s, e.Providers, a)
+		for j, a := range e.Audiences {
+			lacks, err := p.lacks(s, e.Providers, e.Audiences[j:j+1])
 			if err != nil {
 				return nil, err
 			}
@@ -143,17 +185,20 @@ func (p Policy) needs(e EditRequest) ([]need, error) {
 }
 
 // lacks reports whether statement s keeps a provider from one of the three
-// actions with audience a: with its conditions on SAML:aud out of the way, and
+// actions with an audience: with its conditions on SAML:aud out of the way, and
 // no Deny on SAML:aud, somebody would be admitted who is not.
-func (p Policy) lacks(s *statement, providers []string, a string) (bool, error) {
-	if s.deny || !slices.ContainsFunc(s.conditions, func(c condition) bool { return c.lower == audKey && c.op.base != opNull }) {
+func (p Policy) lacks(s *statement, providers, audience []string) (bool, error) {
+	if s.deny || !slices.ContainsFunc(s.conditions, func(c condition) bool { return comparesAudience(&c) }) {
 		return false, nil
 	}
 	for _, arn := range providers {
 		for _, action := range SAMLActions() {
-			req := samlRequest(p, arn, action, a)
-			waived, ok := s.reduce(req, func(c *condition) bool { return c.lower == audKey && c.op.base != opNull })
+			req := samlRequest(p, arn, action, audience)
+			waived, ok := s.reduce(req, comparesAudience)
 			if !ok {
+				continue
+			}
+			if asItIs, ok := s.reduce(req, nil); ok && sameClauses([]clause{asItIs}, []clause{waived}) {
 				continue
 			}
 			now := without(p.reduce(req, nil), audienceDeny)
@@ -170,14 +215,16 @@ func (p Policy) lacks(s *statement, providers []string, a string) (bool, error) 
 	return false, nil
 }
 
+// comparesAudience reports whether a condition compares SAML:aud with values.
+func comparesAudience(c *condition) bool { return c.lower == audKey && c.op.base != opNull }
+
 // audienceDeny is a Deny that looks at SAML:aud: an allow-list in disguise.
 func audienceDeny(c clause) bool { return c.deny && c.audience }
 
 // samlRequest is a login about which only principal, action and audience are
 // known.
-func samlRequest(p Policy, provider, action, audience string) request {
-	return request{caller: principal{federated, provider}, action: action, version: p.version,
-		keys: map[string][]string{audKey: {audience}}, partial: true}
+func samlRequest(p Policy, provider, action string, audience []string) request {
+	return request{caller: principal{federated, provider}, action: action, version: p.version, aud: audience, partial: true}
 }
 
 // place finds the conditions of s into which the missing audiences go.
@@ -193,7 +240,7 @@ func (p Policy) place(s *statement, missing []string) ([]need, error) {
 		}
 		var lacking []string
 		for _, a := range missing {
-			if c.matches(p.version, a) == yes == c.op.negated {
+			if c.matches(request{version: p.version}, a) == yes == c.op.negated {
 				lacking = append(lacking, a)
 			}
 		}
@@ -215,7 +262,7 @@ func (p Policy) editable(s *statement, c *condition) error {
 			"use StringEquals with a list of sign-in URLs in that statement"}
 	}
 	for _, v := range c.values {
-		if variable(p.version, v) {
+		if hasVariable(p.version, v) {
 			return Refusal{RefusedVariable, s.index, fmt.Sprintf("%s compares SAML:aud with the policy variable %q", s.name(), clip(v)),
 				"replace the variable by a list of sign-in URLs in that statement"}
 		}
@@ -233,33 +280,6 @@ func insertable(s *statement, c *condition, lacking []string) error {
 	case c.op.base == opEqualsFold:
 		return Refusal{RefusedIgnoreCase, s.index, fmt.Sprintf("%s compares SAML:aud without regard to case: an added audience would admit other spellings too", s.name()),
 			"change the operator to StringEquals, then run the plan again"}
-	}
-	return nil
-}
-
-// denied refuses when, after the edit, a Deny on SAML:aud still keeps a wanted
-// audience out.
-func denied(p Policy, e EditRequest) error {
-	for _, arn := range e.Providers {
-		for _, action := range SAMLActions() {
-			for _, a := range e.Audiences {
-				clauses := p.reduce(samlRequest(p, arn, action, a), nil)
-				i := slices.IndexFunc(clauses, audienceDeny)
-				if i < 0 {
-					continue
-				}
-				s := &p.statements[clauses[i].index]
-				free := without(clauses, audienceDeny)
-				same, tried := every(atoms(clauses), func(as assignment) bool { return as.allows(clauses) == as.allows(free) })
-				if !tried {
-					return tooComplex(s)
-				}
-				if !same {
-					return Refusal{RefusedDeny, s.index, fmt.Sprintf("%s denies %s with SAML:aud %s: edits of a Deny need approval", s.name(), action, a),
-						"have the identity team add the audience to that Deny statement's list of exceptions by hand"}
-				}
-			}
-		}
 	}
 	return nil
 }

@@ -39,10 +39,14 @@ func (p Policy) reduce(req request, waive func(*condition) bool) []clause {
 }
 
 func (s *statement) reduce(req request, waive func(*condition) bool) (clause, bool) {
-	if !s.who.covers(req.caller) || !s.grants(req.action) {
+	who := s.who.covers(req.caller)
+	if who == no || !s.grants(req.action) {
 		return clause{}, false
 	}
 	out := clause{index: s.index, deny: s.deny}
+	if who == maybe {
+		out.literals = append(out.literals, literal{[]string{"principal\x01" + string(req.caller.kind)}, s.who.not})
+	}
 	for i := range s.conditions {
 		c := &s.conditions[i]
 		out.audience = out.audience || c.lower == audKey
@@ -62,11 +66,16 @@ func (s *statement) reduce(req request, waive func(*condition) bool) (clause, bo
 // literal names the unknown behind a condition so that equal unknowns get equal
 // names. For a single-valued key Equals and NotEquals are each other's negation
 // (an absent key makes the first false and the second true), so they share one
-// name.
+// name. A value is named with the variables that the request settles replaced:
+// it is another unknown in a request that settles them otherwise.
 func (c condition) literal(req request) literal {
 	values := slices.Clone(c.values)
-	if c.op.base == opEqualsFold {
-		for i := range values {
+	for i, v := range values {
+		if hasVariable(req.version, v) {
+			text, t := req.expand(v)
+			values[i] = string('0'+rune(t)) + "\x02" + spell(text, '\x03', '\x04')
+		}
+		if c.op.base == opEqualsFold {
 			values[i] = strings.ToLower(values[i])
 		}
 	}
@@ -79,7 +88,7 @@ func (c condition) literal(req request) literal {
 			return literal{[]string{missing}, strings.EqualFold(values[0], "false")}
 		}
 	}
-	if c.op.base == opUnsupported || c.op.base == opNull || c.op.set != single || presence == present {
+	if c.op.base == opUnsupported || c.op.base == opNull || c.op.set != single || presence == present || !singleValued(c.lower) {
 		return literal{atoms: []string{strings.Join([]string{strings.ToLower(c.op.name), c.lower, policy,
 			strings.Join(given, "\x00")}, "\x01")}}
 	}

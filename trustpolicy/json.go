@@ -70,10 +70,27 @@ func (n *node) get(key string) *node {
 	return nil
 }
 
-// reader turns tokens into nodes; encoding/json does the lexing.
+// has reports whether an object that is being read has the key. Few members are
+// compared one by one; for many, which no honest policy has, seen remembers them.
+func (n *node) has(key string, seen *map[string]bool) bool {
+	if len(n.members) < 16 {
+		return n.get(key) != nil
+	}
+	if *seen == nil {
+		*seen = map[string]bool{}
+		for _, m := range n.members {
+			(*seen)[m.key] = true
+		}
+	}
+	twice := (*seen)[key]
+	(*seen)[key] = true
+	return twice
+}
+
+// reader turns valid JSON into nodes; encoding/json has checked the grammar.
 type reader struct {
 	text string
-	dec  *json.Decoder
+	at   int
 }
 
 // parseJSON reads exactly one JSON value. Duplicate keys, broken escapes,
@@ -82,99 +99,118 @@ func parseJSON(text string) (*node, error) {
 	if !utf8.ValidString(text) {
 		return nil, &ParseError{-1, "it is not valid UTF-8"}
 	}
-	var raw json.RawMessage
-	if err := json.Unmarshal([]byte(text), &raw); err != nil {
+	if raw := []byte(text); !json.Valid(raw) {
+		err := json.Unmarshal(raw, new(any))
 		var syn *json.SyntaxError
 		if errors.As(err, &syn) {
 			return nil, &ParseError{int(syn.Offset), "not valid JSON: " + syn.Error()}
 		}
-		return nil, &ParseError{-1, "not valid JSON: " + err.Error()}
+		return nil, &ParseError{-1, fmt.Sprintf("not valid JSON: %v", err)}
 	}
-	r := &reader{text: text, dec: json.NewDecoder(strings.NewReader(text))}
-	r.dec.UseNumber()
+	r := &reader{text: text}
 	return r.value(0)
 }
 
-// start returns where the next token begins.
-func (r *reader) start() int {
-	i := int(r.dec.InputOffset())
-	for i < len(r.text) && strings.IndexByte(" \t\r\n,:", r.text[i]) >= 0 {
-		i++
+// skip moves over white space and the separators, and returns what comes next.
+// In valid JSON a separator cannot stand where it is not due.
+func (r *reader) skip() byte {
+	for strings.IndexByte(" \t\r\n,:", r.text[r.at]) >= 0 {
+		r.at++
 	}
-	return i
+	return r.text[r.at]
 }
 
 func (r *reader) value(depth int) (*node, error) {
-	n := &node{start: r.start()}
+	first := r.skip()
+	n := &node{start: r.at}
 	if depth > maxDepth {
 		return nil, &ParseError{n.start, fmt.Sprintf("nested deeper than %d levels", maxDepth)}
 	}
-	tok, err := r.dec.Token()
-	if err != nil {
-		return nil, &ParseError{n.start, err.Error()}
-	}
-	switch t := tok.(type) {
-	case json.Delim:
-		if t == '{' {
-			n.kind, err = isObject, r.object(n, depth)
-		} else {
-			n.kind, err = isList, r.list(n, depth)
-		}
-		if err != nil {
-			return nil, err
-		}
-	case string:
-		n.kind, n.text = isString, t
-	case json.Number:
-		n.kind, n.text = isNumber, t.String()
-	case bool:
-		n.kind, n.text = isBool, fmt.Sprint(t)
+	var err error
+	switch first {
+	case '{':
+		n.kind, err = isObject, r.object(n, depth)
+	case '[':
+		n.kind, err = isList, r.list(n, depth)
+	case '"':
+		n.kind = isString
+		n.text, err = r.str()
 	default:
-		n.kind, n.text = isNull, "null"
+		n.kind, n.text = r.scalar()
 	}
-	n.end = int(r.dec.InputOffset())
-	if n.kind == isString {
-		return n, checkString(n.start, n.text)
+	n.end = r.at
+	return n, err
+}
+
+// scalar reads a number, a boolean or null.
+func (r *reader) scalar() (kind, string) {
+	start := r.at
+	for r.at < len(r.text) && strings.IndexByte(" \t\r\n,]}", r.text[r.at]) < 0 {
+		r.at++
 	}
-	return n, nil
+	switch word := r.text[start:r.at]; word {
+	case "null":
+		return isNull, word
+	case "true", "false":
+		return isBool, word
+	default:
+		return isNumber, word
+	}
+}
+
+// str reads a string and decodes it.
+func (r *reader) str() (string, error) {
+	start := r.at
+	escaped := false
+	for r.at++; r.text[r.at] != '"'; r.at++ {
+		if r.text[r.at] == '\\' {
+			escaped = true
+			r.at++
+		}
+	}
+	r.at++
+	s := r.text[start+1 : r.at-1]
+	if escaped {
+		if err := json.Unmarshal([]byte(r.text[start:r.at]), &s); err != nil {
+			return "", &ParseError{start, err.Error()}
+		}
+	}
+	return s, checkString(start, s)
 }
 
 func (r *reader) list(n *node, depth int) error {
-	for r.dec.More() {
+	r.at++
+	for r.skip() != ']' {
 		item, err := r.value(depth + 1)
 		if err != nil {
 			return err
 		}
 		n.items = append(n.items, item)
 	}
-	_, err := r.dec.Token()
-	return err
+	r.at++
+	return nil
 }
 
 func (r *reader) object(n *node, depth int) error {
-	seen := map[string]bool{}
-	for r.dec.More() {
-		at := r.start()
-		tok, err := r.dec.Token()
+	var seen map[string]bool
+	r.at++
+	for r.skip() != '}' {
+		at := r.at
+		key, err := r.str()
 		if err != nil {
-			return &ParseError{at, err.Error()}
-		}
-		key, _ := tok.(string)
-		if err := checkString(at, key); err != nil {
 			return err
 		}
-		if seen[key] {
+		if n.has(key, &seen) {
 			return &ParseError{at, fmt.Sprintf("the key %q stands here for the second time", clip(key))}
 		}
-		seen[key] = true
 		v, err := r.value(depth + 1)
 		if err != nil {
 			return err
 		}
 		n.members = append(n.members, member{key, at, v})
 	}
-	_, err := r.dec.Token()
-	return err
+	r.at++
+	return nil
 }
 
 // checkString refuses what encoding/json repairs silently: a lone surrogate

@@ -225,6 +225,9 @@ func conditionValues(v *node) ([]string, error) {
 // without regard to case (IAM User Guide, "IAM JSON policy elements: Action").
 func (s statement) grants(action string) bool {
 	hit := slices.ContainsFunc(s.actions, func(a string) bool {
+		if !strings.ContainsAny(a, "*?") {
+			return strings.EqualFold(a, action)
+		}
 		return like(strings.ToLower(a), strings.ToLower(action))
 	})
 	return hit != s.notAction

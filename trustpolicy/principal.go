@@ -2,6 +2,7 @@ package trustpolicy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -57,24 +58,21 @@ func buildPrincipals(s *statement, n *node) error {
 	return nil
 }
 
-// covers reports whether the element is about this caller.
-func (ps principals) covers(c principal) bool {
+// covers says whether the element is about this caller.
+func (ps principals) covers(c principal) truth {
+	t := no
 	for _, p := range ps.list {
-		if p.matches(c) {
-			return !ps.not
-		}
+		t = max(t, p.matches(c))
 	}
-	return ps.not
+	if ps.not {
+		return t.not()
+	}
+	return t
 }
 
-// open reports whether the element is about everybody.
+// open reports whether the element is, or may be, about everybody.
 func (ps principals) open() bool {
-	for _, p := range ps.list {
-		if !ps.not && p.all() {
-			return true
-		}
-	}
-	return ps.not
+	return ps.not || slices.ContainsFunc(ps.list, func(p principal) bool { return p.value == "*" })
 }
 
 // all: {"AWS": "*"} and "*" mean the same (IAM User Guide, "AWS JSON policy
@@ -83,20 +81,21 @@ func (p principal) all() bool {
 	return p.kind == everyone || (p.kind == awsKind && p.value == "*")
 }
 
-// matches compares one entry with a caller. Principals are compared exactly:
-// the language has no wildcard within a principal but the lone "*".
-func (p principal) matches(c principal) bool {
+// matches compares one entry with a caller. Principals are compared exactly: a
+// wildcard cannot stand for a part of one. What {"Federated": "*"} or
+// {"Service": "*"} mean is not documented.
+func (p principal) matches(c principal) truth {
 	switch {
 	case p.all():
-		return true
+		return yes
 	case p.kind != c.kind:
-		return false
-	case p.value == "*", p.value == c.value:
-		return true
+		return no
+	case p.value == "*":
+		return maybe
 	case p.kind == awsKind:
-		return sameAWS(p.value, c.value)
+		return known(p.value == c.value || sameAWS(p.value, c.value))
 	}
-	return false
+	return known(p.value == c.value)
 }
 
 // sameAWS: an account stands for all its principals, and a role for its

@@ -331,13 +331,34 @@ func FuzzEdit(f *testing.F) {
 		if !subsequence(text, res.Text) {
 			t.Fatal("bytes were lost")
 		}
+		if again, err := Edit(res.Text, want()); err != nil || again.Text != res.Text {
+			t.Fatalf("not idempotent: %v", err)
+		}
+		widensOnlyAsAllowed(t, text, res.Text)
+	})
+}
+
+func FuzzEditDeny(f *testing.F) {
+	seeds(f)
+	f.Fuzz(func(t *testing.T, text string) {
+		res, err := EditDeny(text, want())
+		if err != nil {
+			return
+		}
+		if !subsequence(text, res.Text) {
+			t.Fatal("bytes were lost")
+		}
+		if again, err := EditDeny(res.Text, want()); err != nil || again.Text != res.Text {
+			t.Fatalf("not idempotent: %v", err)
+		}
 		widensOnlyAsAllowed(t, text, res.Text)
 	})
 }
 
 func seeds(f *testing.F) {
-	for _, r := range truthTable() {
-		f.Add(r.policy)
+	for _, c := range Cases(f) {
+		f.Add(c.Policy)
 	}
 	f.Add(doc(st(shared, audEast), st(ours, audEast)))
+	f.Add(doc(st(ours, audEast), listed(`"*"`, "StringNotEquals", east)))
 }

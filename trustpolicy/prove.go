@@ -20,11 +20,16 @@ import (
 // three SAML actions x wanted audiences, and nothing admitted before is lost.
 // SAML:aud is present only in the three actions of a SAML caller (IAM User
 // Guide, "Available keys for SAML-based federation"); elsewhere it is absent.
-func Prove(before, after Policy, e EditRequest) error {
+func Prove(before, after Policy, e EditRequest) error { return prove(before, after, e, false) }
+
+// prove with deny set is the proof of EditDeny: then every Allow is the same,
+// and a Deny differs only in that negated conditions on SAML:aud gained wanted
+// audiences.
+func prove(before, after Policy, e EditRequest, deny bool) error {
 	if err := e.check(); err != nil {
 		return err
 	}
-	if err := sameForm(before, after, e); err != nil {
+	if err := sameForm(before, after, e, deny); err != nil {
 		return err
 	}
 	return sameMeaning(before, after, e)
@@ -36,7 +41,7 @@ func unproved(statement int, format string, args ...any) error {
 }
 
 // sameForm compares the two statement by statement.
-func sameForm(before, after Policy, e EditRequest) error {
+func sameForm(before, after Policy, e EditRequest, deny bool) error {
 	if before.version != after.version || len(before.statements) != len(after.statements) || frame(before) != frame(after) {
 		return unproved(wholeDocument, "the edit changes more than statements")
 	}
@@ -45,7 +50,7 @@ func sameForm(before, after Policy, e EditRequest) error {
 		if b.canonical(false) != a.canonical(false) {
 			return unproved(i, "the edit changes %s outside its conditions on SAML:aud", b.name())
 		}
-		if err := onlyAdded(b, a, e); err != nil {
+		if err := onlyAdded(b, a, e, deny); err != nil {
 			return err
 		}
 	}
@@ -53,7 +58,7 @@ func sameForm(before, after Policy, e EditRequest) error {
 }
 
 // onlyAdded compares the conditions on SAML:aud in order.
-func onlyAdded(before, after *statement, e EditRequest) error {
+func onlyAdded(before, after *statement, e EditRequest, deny bool) error {
 	bs, as := audienceConditions(before), audienceConditions(after)
 	if len(bs) != len(as) {
 		return unproved(before.index, "the edit adds or removes a condition on SAML:aud in %s", before.name())
@@ -72,8 +77,8 @@ func onlyAdded(before, after *statement, e EditRequest) error {
 			if slices.Contains(b.values, v) {
 				continue
 			}
-			if before.deny || !b.positive() {
-				return unproved(before.index, "the edit touches a Deny or a negated condition in %s", before.name())
+			if before.deny != deny || (!deny && !b.positive()) || (deny && !b.op.negated) {
+				return unproved(before.index, "the edit touches %s, which this kind of edit must not", before.name())
 			}
 			if !before.about(e.Providers) {
 				return unproved(before.index, "the edit widens %s, which is not about our providers", before.name())
@@ -88,7 +93,7 @@ func onlyAdded(before, after *statement, e EditRequest) error {
 
 // about reports whether the statement covers one of the providers.
 func (s *statement) about(providers []string) bool {
-	return slices.ContainsFunc(providers, func(arn string) bool { return s.who.covers(principal{federated, arn}) })
+	return slices.ContainsFunc(providers, func(arn string) bool { return s.who.covers(principal{federated, arn}) != no })
 }
 
 func audienceConditions(s *statement) []condition {
@@ -158,11 +163,15 @@ func compare(before, after Policy, who principal, action string, ours bool, audi
 // gainedTooMuch says whose access an edit would widen.
 func gainedTooMuch(after Policy, who principal, action, aud string, st int) error {
 	s := &after.statements[st]
+	named := who.kind == federated && samlAction(action) && !strings.HasPrefix(who.value, freshPrefix)
 	byHand := "split the statement, so that our provider has one of its own, then run the plan again"
 	switch {
+	case s.deny && named:
+		return Refusal{RefusedShared, st, fmt.Sprintf("%s keeps out %s, which is not a provider of this federation: an added exception would let its users in too", s.name(), clip(who.value)),
+			"give that provider's Allow a condition on SAML:aud of its own, then run the plan again"}
 	case s.who.open():
 		return Refusal{RefusedOpen, st, s.name() + " names everybody as principal: an added audience would let every provider in", byHand}
-	case who.kind == federated && samlAction(action) && !strings.HasPrefix(who.value, freshPrefix):
+	case named:
 		return Refusal{RefusedShared, st, fmt.Sprintf("%s is shared with %s, which is not a provider of this federation: an added audience would let its users in too", s.name(), clip(who.value)), byHand}
 	case who.kind != federated:
 		return Refusal{RefusedOthers, st, fmt.Sprintf("%s is shared with the %s principal %s", s.name(), who.kind, clip(who.value)), byHand}
@@ -192,7 +201,7 @@ func sameClauses(a, b []clause) bool {
 func hits(p Policy, who principal, action string) []int {
 	var out []int
 	for i := range p.statements {
-		if s := &p.statements[i]; s.who.covers(who) && s.grants(action) {
+		if s := &p.statements[i]; s.who.covers(who) != no && s.grants(action) {
 			out = append(out, i)
 		}
 	}

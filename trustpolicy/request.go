@@ -15,12 +15,16 @@ type request struct {
 	caller  principal
 	action  string
 	version string              // of the policy that is asked
+	aud     []string            // SAML:aud, if it is given here and not among keys
 	keys    map[string][]string // lower-case key -> values; no value = known to be absent
 	partial bool                // keys of the assertion that are not given are unknown
 }
 
 // lookup returns the values of a lower-case key and whether it is there.
 func (r request) lookup(key string) ([]string, presence) {
+	if key == audKey && r.aud != nil {
+		return r.aud, present
+	}
 	if v, ok := r.keys[key]; ok {
 		if len(v) == 0 {
 			return nil, absent
@@ -41,6 +45,30 @@ func assertionKey(lower string) bool {
 		strings.HasPrefix(lower, "aws:requesttag/") || lower == "aws:tagkeys"
 }
 
+// multivalued reports whether a key may have several values. Such a key needs a
+// set operator, and cannot stand in a policy variable (IAM User Guide,
+// "Single-valued vs. multivalued context keys"; the types of the keys are those
+// of the Service Authorization Reference: ArrayOf...).
+func multivalued(lower string) bool {
+	switch lower {
+	case "saml:cn", "saml:eduorghomepageuri", "saml:eduorgidentityauthnpolicyuri", "saml:eduorglegalname", "saml:eduorgsuperioruri",
+		"saml:eduorgwhitepagesuri", "saml:edupersonaffiliation", "saml:edupersonassurance", "saml:edupersonentitlement",
+		"saml:edupersonnickname", "saml:edupersonorgunitdn", "saml:edupersonscopedaffiliation", "saml:edupersontargetedid",
+		"sts:transitivetagkeys", "aws:tagkeys", "aws:calledvia", "aws:principalorgpaths", "aws:principalservicenameslist",
+		"aws:resourceorgpaths", "aws:sourceorgpaths", "aws:vpceorgpaths":
+		return true
+	}
+	return false
+}
+
+// singleValued reports whether a key is known to have at most one value, so that
+// a negated operator without a set operator is the exact contrary of the
+// positive one. Of keys of other services nothing is known.
+func singleValued(lower string) bool {
+	service, _, _ := strings.Cut(lower, ":")
+	return (service == "saml" || service == "sts" || service == "aws") && !multivalued(lower)
+}
+
 // outcome is what a statement says to a request.
 type outcome struct {
 	truth   truth
@@ -52,10 +80,14 @@ type outcome struct {
 // apply evaluates one statement. False beats unknown: a condition that fails
 // settles the statement whatever the others are.
 func (s *statement) apply(req request) outcome {
-	if !s.who.covers(req.caller) || !s.grants(req.action) {
+	who := s.who.covers(req.caller)
+	if who == no || !s.grants(req.action) {
 		return outcome{truth: no}
 	}
-	out := outcome{truth: yes, reached: true}
+	out := outcome{truth: who, reached: true}
+	if who == maybe {
+		out.reason = WildcardPrincipal
+	}
 	for i := range s.conditions {
 		c := &s.conditions[i]
 		switch t, why := c.holds(req); t {

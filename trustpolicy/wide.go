@@ -55,7 +55,7 @@ func (s *statement) tooWide(version string, domains []string) []Wide {
 
 // foreign returns a foreign audience that the value admits, or "".
 func foreign(c condition, v, version string, domains []string) string {
-	if variable(version, v) {
+	if hasVariable(version, v) {
 		return ""
 	}
 	if c.op.base != opLike || !strings.ContainsAny(v, "*?") {
@@ -64,72 +64,157 @@ func foreign(c condition, v, version string, domains []string) string {
 		}
 		return ""
 	}
-	for _, candidate := range candidates(v) {
-		if host, ok := hostOf(candidate); ok && like(v, candidate) && !under(host, domains) {
-			return candidate
+	return foreignMatch(wildcards(v), domains)
+}
+
+// foreignMatch searches for a URL on a foreign host that the pattern matches; ""
+// if there is none. It walks through the pattern and builds the URL; two URLs of
+// the same shape have the same ways to go on, so one of them is followed. A
+// wildcard needs to be filled only with what can change the host: any letter is
+// as good as x, which no sign-in domain holds.
+func foreignMatch(pattern []rune, domains []string) string {
+	type step struct {
+		at  int
+		url string
+	}
+	type place struct {
+		at int
+		shape
+	}
+	seen := map[place]bool{}
+	for queue := []step{{}}; len(queue) > 0; queue = queue[1:] {
+		at, url := queue[0].at, queue[0].url
+		s, possible := shapeOf(url, domains)
+		if !possible || seen[place{at, s}] {
+			continue
+		}
+		seen[place{at, s}] = true
+		if at == len(pattern) {
+			if host, ok := hostOf(url); ok && !under(host, domains) {
+				return url
+			}
+			continue
+		}
+		switch c := pattern[at]; c {
+		case anyRunes:
+			queue = append(queue, step{at + 1, url})
+			for _, f := range append([]string{"evil.example/"}, fillers(url)...) { // a telling example first
+				queue = append(queue, step{at, url + f})
+			}
+		case oneRune:
+			for _, f := range fillers(url) {
+				queue = append(queue, step{at + 1, url + f})
+			}
+		default:
+			queue = append(queue, step{at + 1, url + string(c)})
 		}
 	}
 	return ""
 }
 
-// candidates fills a pattern's wildcards so as to leave the host that the
-// literal text suggests: each * in turn takes a whole foreign host, and each
-// run of text before a ? is ended there by a slash.
-func candidates(pattern string) []string {
-	const evil = "evil.example/"
-	letters := func(s string) string { return fill(s, "", "x") }
-	out := []string{letters(pattern)}
-	for i := range len(pattern) {
-		before, after := pattern[:i], pattern[i+1:]
-		switch pattern[i] {
-		case '*':
-			scheme := letters(before)
-			if !strings.HasPrefix(scheme, "https://") {
-				scheme = "https://"
-			}
-			out = append(out, scheme+evil+letters(after), scheme+"."+evil+letters(after), letters(before)+evil+letters(after))
-		case '?':
-			for _, name := range dotted(before) {
-				out = append(out, name+"/"+letters(after))
-			}
+// schemes are those of URLs that a browser would post an assertion to.
+var schemes = [...]string{"https://", "http://"}
+
+// fillers are the characters worth trying for a wildcard.
+func fillers(url string) []string {
+	var out []string
+	for _, s := range schemes {
+		if len(url) < len(s) && strings.HasPrefix(s, strings.ToLower(url)) {
+			out = append(out, s[len(url):len(url)+1])
 		}
 	}
-	return out
+	if len(out) > 0 {
+		return distinct(out)
+	}
+	return []string{"x", ".", "/", "@", ":"}
 }
 
-// dotted fills the wildcards of a host's beginning in the ways that can make a
-// domain name of it: all letters, or one of the ? a dot.
-func dotted(s string) []string {
-	out := []string{fill(s, "", "x")}
-	for i := range len(s) {
-		if s[i] == '?' {
-			out = append(out, fill(s[:i], "", "x")+"."+fill(s[i+1:], "", "x"))
+// shape is what of the beginning of a URL matters for how it can go on.
+type shape struct {
+	scheme      string // while it is not complete
+	closed      bool   // the host is complete, and foreign: what follows does not matter
+	port        string // "", ":" with digits, or else "?"
+	labels      bool   // the labels before the last one are those of a host, and there is one
+	last        int    // length of the last label, at most 2
+	first, end  bool   // the last label begins or ends with a dash
+	odd, digits bool   // it holds what no host holds; digits or dashes
+	overlaps    string // per domain: how much of it the host ends with
+}
+
+// shapeOf also says whether the URL can become one on a foreign host at all.
+func shapeOf(url string, domains []string) (s shape, possible bool) {
+	scheme, rest, complete := strings.Cut(url, "://")
+	if !complete {
+		s.scheme = strings.ToLower(url)
+		return s, slices.ContainsFunc(schemes[:], func(whole string) bool { return strings.HasPrefix(whole, s.scheme) })
+	}
+	if !strings.EqualFold(scheme, "https") && !strings.EqualFold(scheme, "http") {
+		return s, false
+	}
+	if strings.ContainsAny(rest, "/?#\\") {
+		host, ok := hostOf(url)
+		return shape{closed: true}, ok && !under(host, domains)
+	}
+	host, port, hasPort := strings.Cut(strings.ToLower(rest[strings.LastIndexByte(rest, '@')+1:]), ":")
+	switch {
+	case hasPort && strings.Trim(port, "0123456789") == "":
+		s.port = ":"
+	case hasPort:
+		s.port = "?"
+	}
+	dot := strings.LastIndexByte(host, '.')
+	last := host[dot+1:]
+	s.labels = dot > 0 && !slices.ContainsFunc(strings.Split(host[:dot], "."), notLabel)
+	s.first, s.end = strings.HasPrefix(last, "-"), strings.HasSuffix(last, "-")
+	s.odd, s.digits = strings.ContainsFunc(last, notHostRune), strings.ContainsAny(last, "0123456789-")
+	s.last = min(len(last), 2)
+	if dot >= 0 && !s.labels {
+		s.last, s.odd = 0, true // only an @ can save it
+	}
+	overlaps := make([]byte, len(domains))
+	for i, d := range domains {
+		overlaps[i] = byte(overlap("."+host, d))
+	}
+	s.overlaps = string(overlaps)
+	return s, true
+}
+
+// overlap is the length of the longest end of s that is a beginning of "."+d.
+func overlap(s, d string) int {
+	for n := min(len(s), len(d)+1); n > 0; n-- {
+		if end := s[len(s)-n:]; end[0] == '.' && end[1:] == d[:n-1] {
+			return n
 		}
 	}
-	return out
+	return 0
 }
 
-// hostOf returns the host of an https URL if it could be a host name on the
-// Internet: labels of letters, digits and inner dashes, at least two of them,
-// the last one of two letters or more.
+// hostOf returns the host of an http or https URL if it could be a host name on
+// the Internet: labels of letters, digits and inner dashes, at least two of
+// them, the last one of two letters or more. User and port are left out.
 func hostOf(url string) (string, bool) {
-	rest, ok := strings.CutPrefix(url, "https://")
-	if !ok {
+	scheme, rest, ok := strings.Cut(strings.ToLower(url), "://")
+	if !ok || (scheme != "https" && scheme != "http") {
 		return "", false
 	}
 	if i := strings.IndexAny(rest, "/?#\\"); i >= 0 {
 		rest = rest[:i]
 	}
-	host := strings.ToLower(rest)
+	host := rest[strings.LastIndexByte(rest, '@')+1:]
+	if name, port, found := strings.Cut(host, ":"); found && strings.Trim(port, "0123456789") == "" {
+		host = name
+	}
 	labels := strings.Split(host, ".")
-	for _, l := range labels {
-		if l == "" || l[0] == '-' || l[len(l)-1] == '-' || strings.ContainsFunc(l, notHostRune) {
-			return "", false
-		}
+	if slices.ContainsFunc(labels, notLabel) {
+		return "", false
 	}
 	last := labels[len(labels)-1]
 	letters := !strings.ContainsFunc(last, func(r rune) bool { return r < 'a' || r > 'z' })
 	return host, len(labels) > 1 && len(last) > 1 && letters
+}
+
+func notLabel(l string) bool {
+	return l == "" || l[0] == '-' || l[len(l)-1] == '-' || strings.ContainsFunc(l, notHostRune)
 }
 
 func notHostRune(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' }

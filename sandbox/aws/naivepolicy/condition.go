@@ -66,10 +66,13 @@ func (d Document) holds(c Condition, keys map[string][]string) truth {
 	if !ok || !slices.Contains([]string{"", "foranyvalue", "forallvalues"}, set) {
 		return unknown
 	}
-	if !present {
-		return truthOf(set == "forallvalues" || ifExists || negated && set == "")
+	switch {
+	case set == "" && len(have) > 1:
+		return unknown // several values need a set operator
+	case !present, set != "" && strings.Join(have, "") == "":
+		return truthOf(set == "forallvalues" || set == "" && (ifExists || negated))
 	}
-	return quantify(set, negated, have, func(x string) truth { return d.anyFits(cmp, c.Values, x) })
+	return quantify(set, negated, have, func(x string) truth { return d.anyFits(cmp, c.Values, x, keys) })
 }
 
 // quantify combines the request's values. fits says whether a request value
@@ -91,18 +94,46 @@ func quantify(set string, negated bool, have []string, fits func(string) truth) 
 	}
 }
 
-// anyFits compares one request value with each policy value. A policy variable
-// is not resolved here, so such a value is unknown.
-func (d Document) anyFits(cmp compare, values []string, x string) truth {
+// anyFits compares one request value with each policy value.
+func (d Document) anyFits(cmp compare, values []string, x string, keys map[string][]string) truth {
 	t := no
 	for _, v := range values {
-		if d.Version == "2012-10-17" && strings.Contains(v, "${") {
-			t = max(t, unknown)
-			continue
+		text, sure := v, yes
+		if d.Version == "2012-10-17" {
+			text, sure = substitute(v, keys)
 		}
-		t = max(t, truthOf(cmp(v, x)))
+		if sure == yes {
+			sure = truthOf(cmp(text, x))
+		}
+		t = max(t, sure)
 	}
 	return t
+}
+
+// substitute replaces the variables of a policy value. The truth is no if one of
+// them has neither a value nor a default, so that nothing fits; unknown for what
+// is not built: ${*} and its like, keys of several values, values with wildcards.
+func substitute(v string, keys map[string][]string) (string, truth) {
+	t := yes
+	for strings.Contains(v, "${") {
+		before, rest, _ := strings.Cut(v, "${")
+		name, after, closed := strings.Cut(rest, "}")
+		name, standIn, defaulted := strings.Cut(name, ", '")
+		have := keys[strings.ToLower(name)]
+		if len(have) == 0 && defaulted {
+			have = []string{strings.TrimSuffix(standIn, "'")}
+		}
+		switch {
+		case !closed, strings.ContainsAny(name, "*?$,' "), len(have) > 1, len(have) == 1 && strings.ContainsAny(have[0], "*?$'"):
+			return "", unknown
+		case len(have) == 0:
+			t = no
+		default:
+			after = have[0] + after
+		}
+		v = before + after
+	}
+	return v, t
 }
 
 // nullHolds is Null: "true" wants the key absent, "false" present.

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/samlfailover/samlfailover/filelock"
 )
 
 // Options say where the record is kept. SetBrokenAside is a person's decision
@@ -31,7 +33,7 @@ type Log struct {
 	mu   sync.Mutex
 	path string
 	file *os.File
-	lock *lock
+	lock *filelock.Lock
 	head Head
 	bad  error // after a failed write the end of the file is not known
 }
@@ -43,18 +45,18 @@ func Open(o Options) (*Log, error) {
 	if err := os.MkdirAll(filepath.Dir(o.Path), 0o700); err != nil {
 		return nil, fmt.Errorf("open the audit file: %w", err)
 	}
-	held, err := acquire(o.Path + ".lock")
+	held, err := filelock.Acquire(o.Path + ".lock")
 	if err != nil {
-		return nil, fmt.Errorf("open the audit file %s: another process holds it (stop it first): %w", o.Path, err)
+		return nil, fmt.Errorf("open the audit file %s (one process at a time: stop the other first): %w", o.Path, err)
 	}
 	l, err := open(o, held)
 	if err != nil {
-		return nil, errors.Join(err, held.release())
+		return nil, errors.Join(err, held.Release())
 	}
 	return l, nil
 }
 
-func open(o Options, held *lock) (*Log, error) {
+func open(o Options, held *filelock.Lock) (*Log, error) {
 	l := &Log{path: o.Path, lock: held}
 	if err := l.create(); err != nil {
 		return nil, err
@@ -231,5 +233,5 @@ func (l *Log) Close() error {
 	if l.bad == nil {
 		l.bad = errors.New("it is closed")
 	}
-	return errors.Join(l.file.Close(), l.lock.release())
+	return errors.Join(l.file.Close(), l.lock.Release())
 }

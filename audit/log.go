@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"sync"
 	"time"
 
@@ -176,31 +174,17 @@ func (l *Log) Record(ctx context.Context, actor, action, subject string, detail 
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("record %s: %w", action, err)
 	}
-	var raw json.RawMessage
-	if detail != nil {
-		b, err := json.Marshal(detail)
-		if err != nil {
-			return fmt.Errorf("record %s: encode its detail: %w", action, err)
-		}
-		raw = b
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.bad != nil {
 		return fmt.Errorf("record %s: the audit file %s is out of use since an earlier failure (start again): %w", action, l.path, l.bad)
 	}
-	r, line, err := seal(Record{Seq: l.head.Seq + 1, Time: time.Now().UTC(), Actor: text(actor), Action: text(action), Subject: text(subject), Detail: raw, Prev: l.head.Hash})
+	r, line, err := Next(l.head, time.Now(), actor, action, subject, detail)
 	if err != nil {
 		return err
 	}
-	if len(line) >= maxLine {
-		return fmt.Errorf("record %s: %d bytes are too many for one record (limit %d)", action, len(line), maxLine)
-	}
 	return l.append(r, line)
 }
-
-// text makes a text one that JSON gives back as it is.
-func text(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
 // append makes a line durable; the caller holds the lock.
 func (l *Log) append(r Record, line []byte) error {

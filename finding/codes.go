@@ -66,6 +66,7 @@ const (
 	StoreFolder        Code = "store-folder"
 	StoreFull          Code = "store-full"
 	StoreCertificate   Code = "store-certificate"
+	StoreBackup        Code = "store-backup"
 	StoreSetup         Code = "store-setup"
 	EndpointOverride   Code = "endpoint-override"
 	NetworkSetup       Code = "network-setup"
@@ -132,6 +133,7 @@ var list = []Registered{
 	{StoreFolder, Page, "The store's data folder cannot be used: it is held by another process, not writable, or damaged."},
 	{StoreFull, Page, "The store is out of space or near it; records of a move may soon not fit."},
 	{StoreCertificate, Page, "A certificate of the store has expired, will soon, or is not of the store's own CA."},
+	{StoreBackup, Warn, "The store has no recent backup."},
 	{StoreSetup, Page, "The store's settings cannot be used as they are."},
 	{EndpointOverride, Warn, "The environment names an AWS endpoint of its own; it is ignored."},
 	{NetworkSetup, Page, "Proxy or CA settings cannot be used."},

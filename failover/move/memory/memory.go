@@ -29,6 +29,7 @@ type Store struct {
 	mu      sync.Mutex
 	records map[failover.MoveID]json.RawMessage
 	order   []failover.MoveID
+	brakes  []failover.Brake
 	leader  *Term
 }
 

@@ -389,6 +389,9 @@ func (j *Journal) Open(ctx context.Context) ([]move.Record, error) {
 		if err != nil {
 			return nil, j.named(err, "list the open moves")
 		}
+		if m.head.Open != "" {
+			j.remember(m.head.Open, name)
+		}
 		all = append(all, m)
 	}
 	return inOrder(all), nil

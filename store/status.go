@@ -8,6 +8,7 @@ import (
 
 	"github.com/samlfailover/samlfailover/audit"
 	"github.com/samlfailover/samlfailover/finding"
+	"github.com/samlfailover/samlfailover/store/seal"
 )
 
 // backupWarning is how old the last backup may be.
@@ -155,12 +156,7 @@ func (r Reads) verifyBorn(ctx context.Context, name string) error {
 	}
 	switch {
 	case where[0] == "journal":
-		m, err := r.openMove(ctx, where[1])
-		if err != nil {
-			return err
-		}
-		_, err = r.readPast(ctx, where[1], m.head.First, m.head.Next)
-		return err
+		return r.verifyJournal(ctx, where[1])
 	case where[0] == "inventory":
 		var index indexBody
 		if _, err := r.bound(ctx, name, &index); err != nil {
@@ -177,6 +173,39 @@ func (r Reads) verifyBorn(ctx context.Context, name string) error {
 		return nil
 	case name == auditHeadKey:
 		return r.Audit(ctx, 1, 0, func(audit.Record) error { return nil })
+	}
+	return nil
+}
+
+// verifyJournal verifies a federation's moves, and that each is found by its id.
+func (r Reads) verifyJournal(ctx context.Context, federation string) error {
+	m, err := r.openMove(ctx, federation)
+	if err != nil {
+		return err
+	}
+	all, err := r.readPast(ctx, federation, m.head.First, m.head.Next)
+	if err != nil {
+		return err
+	}
+	if m.head.Open != "" {
+		all = append(all, m.record)
+	}
+	for i, rec := range all {
+		var w whereBody
+		resp, err := r.get(ctx, moveKey(string(rec.ID)))
+		if err != nil {
+			return err
+		}
+		kv := one(resp)
+		if kv == nil {
+			return seal.Refuse(r.s.key(moveKey(string(rec.ID))), "it was deleted")
+		}
+		if _, err := r.s.openSigned(kv, &w); err != nil {
+			return err
+		}
+		if w != (whereBody{federation, m.head.First + uint64(i)}) {
+			return seal.Refuse(r.s.key(moveKey(string(rec.ID))), "it names another place than the move's")
+		}
 	}
 	return nil
 }

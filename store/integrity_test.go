@@ -294,8 +294,10 @@ func refusedBy(t *testing.T, term *Term, key string, notes bool) {
 	ctx := t.Context()
 	uses := map[string]func() error{
 		"list the open moves": func() error { _, err := term.Journal().Open(ctx); return err },
-		"note":                func() error { return term.Journal().Note(ctx, "m2", note(record("m2", "corp", 2).Steps[1].App, move.Written)) },
-		"finish":              func() error { return term.Journal().Finish(ctx, "m2", ended(record("m2", "corp", 2))) },
+		"note": func() error {
+			return term.Journal().Note(ctx, "m2", note(record("m2", "corp", 2).Steps[1].App, move.Written))
+		},
+		"finish": func() error { return term.Journal().Finish(ctx, "m2", ended(record("m2", "corp", 2))) },
 	}
 	switch key {
 	case brakesKey:

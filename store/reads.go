@@ -41,6 +41,9 @@ type Reads struct {
 // read at all.
 func (s *Store) Reads(ctx context.Context) (Reads, error) {
 	r := Reads{s: s, At: time.Now().UTC()}
+	if s.life.Err() != nil {
+		return r, fmt.Errorf("read the store: it is closed: %w", ErrUnavailable)
+	}
 	fresh, cancel := context.WithTimeout(ctx, freshWithin)
 	defer cancel()
 	resp, freshErr := s.client.Get(fresh, s.key(rootKey), clientv3.WithKeysOnly())

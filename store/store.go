@@ -42,9 +42,13 @@ type Store struct {
 	cargo  *ballast // nil in an existing cluster
 	creds  *credentials
 
-	life   context.Context // ends with Close
-	end    context.CancelFunc
-	wg     sync.WaitGroup
+	life context.Context // ends with Close
+	end  context.CancelFunc
+	wg   sync.WaitGroup
+
+	closing sync.Once
+	closed  error
+
 	past   pastCache
 	leases presence
 
@@ -248,12 +252,14 @@ func (s *Store) Failed() <-chan struct{} { return s.bridge.failed }
 func (s *Store) Err() error { return s.bridge.failure() }
 
 // Close ends every leadership without resigning (resign first), stops the
-// member, and gives the folder back.
+// member, and gives the folder back. Closing again does nothing.
 func (s *Store) Close() error {
-	s.mu.Lock()
-	s.end()
-	s.mu.Unlock()
-	s.wg.Wait()
+	s.closing.Do(func() { s.closed = s.close() })
+	return s.closed
+}
+
+func (s *Store) close() error {
+	s.quit()
 	var err error
 	switch {
 	case s.member != nil:
@@ -265,9 +271,23 @@ func (s *Store) Close() error {
 	}
 	if s.folder != nil {
 		err = errors.Join(err, s.folder.release())
-		s.folder = nil
 	}
 	return err
+}
+
+// quit ends all work, and takes back what this controller says of itself, so
+// that others see at once that it is gone.
+func (s *Store) quit() {
+	s.mu.Lock()
+	s.end()
+	s.mu.Unlock()
+	s.wg.Wait()
+	if s.client == nil || s.Err() != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), freshWithin)
+	defer cancel()
+	s.leases.end(ctx)
 }
 
 // Socket is the path of the socket on which etcd's own tools reach an embedded

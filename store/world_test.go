@@ -12,8 +12,11 @@ import (
 	"testing"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"github.com/samlfailover/samlfailover/failover/failovertest"
 	"github.com/samlfailover/samlfailover/failover/move"
+	"github.com/samlfailover/samlfailover/inventory"
 	"github.com/samlfailover/samlfailover/secret"
 	"github.com/samlfailover/samlfailover/store/seal"
 )
@@ -126,12 +129,7 @@ func attach(t testing.TB, o Options) *Store {
 	s := &Store{opts: o, log: o.Log, bridge: server.server.bridge, client: server.server.client}
 	s.life, s.end = context.WithCancel(context.Background())
 	s.leases = presence{s: s}
-	t.Cleanup(func() {
-		s.mu.Lock()
-		s.end()
-		s.mu.Unlock()
-		s.wg.Wait()
-	})
+	t.Cleanup(s.quit)
 	return s
 }
 
@@ -200,5 +198,6 @@ func TestBrakes(t *testing.T) {
 	failovertest.RunBrakes(t, func(t *testing.T) failovertest.BrakesWorld { return &world{s: fresh(t)} })
 }
 
-// child runs a job of the re-executed test binary.
-func child(string) int { return 1 }
+func clientPrefix() clientv3.OpOption { return clientv3.WithPrefix() }
+
+func appsOf(name string) inventory.AppSnapshot { return inventory.AppSnapshot{Federation: name} }

@@ -18,6 +18,9 @@ import (
 // child runs a job of the re-executed test binary: a process that can be killed.
 func child(job string) int {
 	dir := os.Getenv("STORE_TEST_DIR")
+	if job == "disk" {
+		return diskJob(dir)
+	}
 	t := &testing.B{}
 	o := single(t, dir)
 	o.Embedded.UnsafeNoSync = false

@@ -53,8 +53,12 @@ func (s *Store) Maintain(ctx context.Context) error {
 	due := status.Header.Revision-s.compact > compactAfter
 	s.mu.Unlock()
 	noSpace := s.noSpaceAlarm(status)
+	keep := int64(compactKeep)
+	if noSpace {
+		keep = 0
+	}
 	if due || noSpace {
-		if err := s.compactTo(ctx, status.Header.Revision-compactKeep); err != nil {
+		if err := s.compactTo(ctx, status.Header.Revision-keep); err != nil {
 			return err
 		}
 	}

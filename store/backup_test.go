@@ -116,7 +116,9 @@ func TestRestoreDeposes(t *testing.T) {
 func TestRestoreCluster(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	s := open(t, single(t, private(t)))
+	former := single(t, private(t))
+	former.LeaseTTL = minTTL // the restored cluster waits it out
+	s := open(t, former)
 	must(t, lead(t, s).Journal().Begin(ctx, record("m1", "corp", 1)))
 	file := filepath.Join(t.TempDir(), "backup")
 	_, err := s.Backup(ctx, file)

@@ -80,13 +80,13 @@ func BenchmarkAudit(b *testing.B) {
 	}
 }
 
-// BenchmarkCycle is what a decision cycle of 100 federations with 10 past moves
+// BenchmarkCycle is what a decision cycle of 100 federations with 2 past moves
 // each asks the store for.
 func BenchmarkCycle(b *testing.B) {
 	s := open(b, single(b, private(b)))
 	t := lead(b, s)
 	for f := range 100 {
-		for m := range 10 {
+		for m := range 2 {
 			wholeMove(b, t, fmt.Sprintf("m%d-%d", f, m), fmt.Sprintf("f%d", f))
 		}
 	}

@@ -35,7 +35,7 @@ func child(job string) int {
 		fmt.Println("open")
 		_, err = io.Copy(io.Discard, os.Stdin)
 	case "listen":
-		err = tellListeners()
+		err = tellListeners(dir)
 	case "journal":
 		err = writeForEver(s)
 	}
@@ -46,8 +46,9 @@ func child(job string) int {
 	return 0
 }
 
-// tellListeners prints a line for each TCP port that this process listens on.
-func tellListeners() error {
+// tellListeners prints a line for each TCP port that this process listens on,
+// and for each socket of its outside the folder; then how many there are inside.
+func tellListeners(dir string) error {
 	mine := map[string]bool{}
 	fds, err := filepath.Glob("/proc/self/fd/*")
 	if err != nil {
@@ -58,7 +59,7 @@ func tellListeners() error {
 			mine[strings.TrimSuffix(strings.TrimPrefix(to, "socket:["), "]")] = true
 		}
 	}
-	unix := 0
+	inside := 0
 	for _, table := range []string{"tcp", "tcp6"} {
 		raw, err := os.ReadFile("/proc/self/net/" + table)
 		if err != nil {
@@ -75,11 +76,17 @@ func tellListeners() error {
 		return err
 	}
 	for _, line := range strings.Split(string(raw), "\n")[1:] {
-		if f := strings.Fields(line); len(f) > 7 && mine[f[6]] {
-			unix++
+		f := strings.Fields(line)
+		const listening = "00010000" // the flag __SO_ACCEPTCON
+		switch {
+		case len(f) < 8 || f[3] != listening || !mine[f[6]]:
+		case strings.HasPrefix(f[7], dir+"/"):
+			inside++
+		default:
+			fmt.Println("listens on the socket", f[7])
 		}
 	}
-	fmt.Println("sockets", unix > 0)
+	fmt.Println("sockets", inside)
 	return nil
 }
 

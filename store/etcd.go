@@ -47,7 +47,7 @@ const (
 type memberConfig struct {
 	name     string
 	dataDir  string
-	peer     url.URL   // where this member's peers reach it
+	peer     url.URL   // where this member's peers reach it; a single member has none
 	clients  []url.URL // where etcd clients reach it
 	cluster  string    // name=url,name=url
 	token    string
@@ -72,6 +72,11 @@ func startMember(ctx context.Context, c memberConfig, log *bridge) (*member, err
 	cfg := embed.NewConfig()
 	cfg.Name, cfg.Dir = c.name, c.dataDir
 	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = []url.URL{c.peer}, []url.URL{c.peer}
+	if c.single {
+		// etcd would listen for peers on the host of the URL alone: for a unix URL on
+		// an abstract socket that every user of the machine may connect to (3.7.3).
+		cfg.ListenPeerUrls = nil
+	}
 	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = c.clients, c.clients
 	cfg.PeerTLSInfo, cfg.ClientTLSInfo = c.tls, c.tls
 	cfg.TlsMinVersion = "TLS1.3"

@@ -25,7 +25,8 @@ type Options struct {
 	// Seal holds the store key, which is never kept in the store or its folder.
 	Seal *seal.Codec
 	// LeaseTTL is how long a silent leader stays leader, in whole seconds: 5 s to
-	// 60 s. 0 means 5 s for a single member and 10 s for a cluster.
+	// 60 s; 0 means 10 s. A shorter one is lost on a machine that is very busy. A
+	// single member leads at once after a crash, however long it is.
 	LeaseTTL time.Duration
 	// KeepMoves is how many ended moves are kept per federation; 0 means 1,000.
 	KeepMoves int
@@ -87,8 +88,7 @@ const (
 	defaultKeepMoves = 1000
 	defaultQuota     = 1 << 30
 	defaultBallast   = 64 << 20
-	singleTTL        = 5 * time.Second
-	clusterTTL       = 10 * time.Second
+	defaultTTL       = 10 * time.Second
 	minTTL, maxTTL   = 5 * time.Second, 60 * time.Second
 )
 
@@ -108,12 +108,8 @@ func (o Options) settled() (Options, error) {
 	case o.Name == "" || strings.ContainsAny(o.Name, "=,/\n"):
 		return o, setup("this controller needs a name", fmt.Errorf("%q is empty or holds one of = , /", o.Name))
 	}
-	single := o.Embedded != nil && len(o.Embedded.Peers) == 0
 	if o.LeaseTTL == 0 {
-		o.LeaseTTL = clusterTTL
-		if single {
-			o.LeaseTTL = singleTTL
-		}
+		o.LeaseTTL = defaultTTL
 	}
 	if o.LeaseTTL < minTTL || o.LeaseTTL > maxTTL || o.LeaseTTL%time.Second != 0 {
 		return o, setup("the lease cannot last "+o.LeaseTTL.String(), fmt.Errorf("whole seconds from %s to %s", minTTL, maxTTL))

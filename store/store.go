@@ -133,13 +133,11 @@ func (s *Store) openEmbedded(ctx context.Context) error {
 	return nil
 }
 
-// place says where a member is reached: on sockets, and for peers of a cluster
-// on the URL that they know it by.
+// place says where a member is reached: by clients on a socket, and by the peers
+// of a cluster on the URL that they know it by.
 func (s *Store) place(e *Embedded, c *memberConfig) {
-	socket := func(name string) url.URL {
-		return url.URL{Scheme: "unix", Path: filepath.ToSlash(filepath.Join(s.folder.sockets, name))}
-	}
-	c.peer, c.clients = socket("peer.sock"), []url.URL{socket("client.sock")}
+	c.peer = url.URL{Scheme: "unix", Path: "/single-member"} // a name only: nobody listens there
+	c.clients = []url.URL{{Scheme: "unix", Path: filepath.ToSlash(filepath.Join(s.folder.sockets, "client.sock"))}}
 	names := []string{s.opts.Name + "=" + c.peer.String()}
 	if !c.single {
 		names = nil

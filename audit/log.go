@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,9 +11,10 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"sync"
 	"time"
+
+	"github.com/samlfailover/samlfailover/filelock"
 )
 
 // Options say where the record is kept. SetBrokenAside is a person's decision
@@ -31,7 +31,7 @@ type Log struct {
 	mu   sync.Mutex
 	path string
 	file *os.File
-	lock *lock
+	lock *filelock.Lock
 	head Head
 	bad  error // after a failed write the end of the file is not known
 }
@@ -43,18 +43,18 @@ func Open(o Options) (*Log, error) {
 	if err := os.MkdirAll(filepath.Dir(o.Path), 0o700); err != nil {
 		return nil, fmt.Errorf("open the audit file: %w", err)
 	}
-	held, err := acquire(o.Path + ".lock")
+	held, err := filelock.Acquire(o.Path + ".lock")
 	if err != nil {
-		return nil, fmt.Errorf("open the audit file %s: another process holds it (stop it first): %w", o.Path, err)
+		return nil, fmt.Errorf("open the audit file %s (one process at a time: stop the other first): %w", o.Path, err)
 	}
 	l, err := open(o, held)
 	if err != nil {
-		return nil, errors.Join(err, held.release())
+		return nil, errors.Join(err, held.Release())
 	}
 	return l, nil
 }
 
-func open(o Options, held *lock) (*Log, error) {
+func open(o Options, held *filelock.Lock) (*Log, error) {
 	l := &Log{path: o.Path, lock: held}
 	if err := l.create(); err != nil {
 		return nil, err
@@ -174,31 +174,17 @@ func (l *Log) Record(ctx context.Context, actor, action, subject string, detail 
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("record %s: %w", action, err)
 	}
-	var raw json.RawMessage
-	if detail != nil {
-		b, err := json.Marshal(detail)
-		if err != nil {
-			return fmt.Errorf("record %s: encode its detail: %w", action, err)
-		}
-		raw = b
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.bad != nil {
 		return fmt.Errorf("record %s: the audit file %s is out of use since an earlier failure (start again): %w", action, l.path, l.bad)
 	}
-	r, line, err := seal(Record{Seq: l.head.Seq + 1, Time: time.Now().UTC(), Actor: text(actor), Action: text(action), Subject: text(subject), Detail: raw, Prev: l.head.Hash})
+	r, line, err := Next(l.head, time.Now(), actor, action, subject, detail)
 	if err != nil {
 		return err
 	}
-	if len(line) >= maxLine {
-		return fmt.Errorf("record %s: %d bytes are too many for one record (limit %d)", action, len(line), maxLine)
-	}
 	return l.append(r, line)
 }
-
-// text makes a text one that JSON gives back as it is.
-func text(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
 // append makes a line durable; the caller holds the lock.
 func (l *Log) append(r Record, line []byte) error {
@@ -231,5 +217,5 @@ func (l *Log) Close() error {
 	if l.bad == nil {
 		l.bad = errors.New("it is closed")
 	}
-	return errors.Join(l.file.Close(), l.lock.release())
+	return errors.Join(l.file.Close(), l.lock.Release())
 }

@@ -70,6 +70,13 @@ const (
 	NotMember          Code = "not-a-member"
 	LeaderLost         Code = "leader-lost"
 	RecordMissing      Code = "record-missing"
+	StoreIntegrity     Code = "store-integrity"
+	StoreUnavailable   Code = "store-unavailable"
+	StoreFolder        Code = "store-folder"
+	StoreFull          Code = "store-full"
+	StoreCertificate   Code = "store-certificate"
+	StoreBackup        Code = "store-backup"
+	StoreSetup         Code = "store-setup"
 	EndpointOverride   Code = "endpoint-override"
 	NetworkSetup       Code = "network-setup"
 	ConfigInvalid      Code = "config-invalid"
@@ -139,6 +146,13 @@ var list = []Registered{
 	{NotMember, Page, "A record names an app or a Region that the config in force does not; it is not written."},
 	{LeaderLost, Warn, "This controller is no longer the leader; it writes nothing more."},
 	{RecordMissing, Page, "The audit record could not be written, so nothing was changed."},
+	{StoreIntegrity, Page, "A record in the store is not what was stored; nothing is moved on its word."},
+	{StoreUnavailable, Page, "The store has no majority or cannot be reached; nothing is moved until it can."},
+	{StoreFolder, Page, "The store's data folder cannot be used: it is held by another process, not writable, or damaged."},
+	{StoreFull, Page, "The store is out of space or near it; records of a move may soon not fit."},
+	{StoreCertificate, Page, "A certificate of the store has expired, will soon, or is not of the store's own CA."},
+	{StoreBackup, Warn, "The store has no recent backup."},
+	{StoreSetup, Page, "The store's settings cannot be used as they are."},
 	{EndpointOverride, Warn, "The environment names an AWS endpoint of its own; it is ignored."},
 	{NetworkSetup, Page, "Proxy or CA settings cannot be used."},
 	{ConfigInvalid, Page, "The config has errors."},

@@ -1,6 +1,6 @@
-// Package failovertest is for holding every implementation of move.Journal and
-// move.Term to the same contract. Each check is a function that returns an
-// error, so that a saboteur can show that it refuses what is wrong.
+// Package failovertest is for holding every implementation of move.Journal,
+// move.Term and move.Brakes to the same contract. Each check is a function that
+// returns an error, so that a saboteur can show that it refuses what is wrong.
 //
 // It must never know which implementation it tests.
 package failovertest

@@ -11,14 +11,16 @@ import (
 
 var _ move.Brakes = (*Journal)(nil)
 
-// Brakes implements move.Brakes.
+// Brakes implements move.Brakes. Reading needs no leadership.
 func (j *Journal) Brakes(ctx context.Context) ([]failover.Brake, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	j.store.mu.Lock()
 	defer j.store.mu.Unlock()
-	return slices.Clone(j.store.brakes), nil
+	out := slices.Clone(j.store.brakes)
+	slices.SortStableFunc(out, func(a, b failover.Brake) int { return a.Since.Compare(b.Since) })
+	return out, nil
 }
 
 // Put implements move.Brakes.
@@ -26,9 +28,9 @@ func (j *Journal) Put(ctx context.Context, b failover.Brake) error {
 	return j.write(ctx, func() error {
 		if i := j.store.brake(b.ID); i >= 0 {
 			j.store.brakes[i] = b
-			return nil
+		} else {
+			j.store.brakes = append(j.store.brakes, b)
 		}
-		j.store.brakes = append(j.store.brakes, b)
 		return nil
 	})
 }
@@ -45,7 +47,6 @@ func (j *Journal) Release(ctx context.Context, id string) error {
 	})
 }
 
-// brake finds a brake by its id, -1 if there is none; the caller holds the lock.
 func (s *Store) brake(id string) int {
 	return slices.IndexFunc(s.brakes, func(b failover.Brake) bool { return b.ID == id })
 }

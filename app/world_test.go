@@ -86,22 +86,9 @@ func newPlace(t *testing.T, edits ...string) *place {
 // configure edits the written config and loads it.
 func (p *place) configure(edits ...string) {
 	p.t.Helper()
-	path := filepath.Join(p.dir, "samlfailover.yaml")
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	text := string(raw)
-	for i := 0; i < len(edits); i += 2 {
-		if !strings.Contains(text, edits[i]) {
-			p.t.Fatalf("the config does not say %q:\n%s", edits[i], text)
-		}
-		text = strings.Replace(text, edits[i], edits[i+1], 1)
-	}
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		p.t.Fatal(err)
-	}
-	if p.cfg, err = config.Load(path, config.Options{}); err != nil {
+	p.write(edits...)
+	var err error
+	if p.cfg, err = config.Load(filepath.Join(p.dir, "samlfailover.yaml"), config.Options{}); err != nil {
 		p.t.Fatal(err)
 	}
 }

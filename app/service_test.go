@@ -107,7 +107,7 @@ func (s *service) refusesSecond() {
 		s.t.Fatal(err)
 	}
 	err = second.Run(s.t.Context())
-	if err == nil || !strings.Contains(err.Error(), s.cfg.Store.Dir) || !strings.Contains(err.Error(), "stop it first") {
+	if err == nil || !strings.Contains(err.Error(), s.cfg.Store.Dir) || !strings.Contains(err.Error(), "stop the other first") {
 		s.t.Errorf("the second controller: %v", err)
 	}
 	if _, err := s.dial().Status(s.t.Context()); err != nil {

@@ -195,10 +195,12 @@ func TestStatusFindings(t *testing.T) {
 	lead(t, s)
 	creds, err := newCA(t).issue(t, "soon", 10*24*time.Hour).load(time.Now())
 	must(t, err)
-	s.creds = creds
-	s.cargo.size = 1 << 20
-	s.opts.Embedded.Quota = 1
-	st, err := s.Status(t.Context())
+	small := *s.opts.Embedded
+	small.Quota = 1
+	poor := &Store{opts: s.opts, client: s.client, member: s.member, folder: s.folder, cargo: &ballast{size: 1 << 20}, creds: creds,
+		bridge: s.bridge, log: s.log, life: s.life}
+	poor.opts.Embedded = &small
+	st, err := poor.Status(t.Context())
 	must(t, err)
 	codes := map[finding.Code]int{}
 	for _, f := range st.Findings {

@@ -136,8 +136,11 @@ func fillsUp(dir string) error {
 	if err := t.Journal().Finish(context.Background(), "m1", ended(record("m1", "corp", 3))); err != nil {
 		return err
 	}
-	if s.cargo.there() || s.Err() != nil {
-		return fmt.Errorf("the ballast is still there (%v)", s.Err())
+	if s.Err() != nil {
+		return s.Err()
+	}
+	if s.cargo.there() {
+		return errors.New("the ballast is still there")
 	}
 	st, err := s.Status(context.Background())
 	if err != nil || len(st.Findings) == 0 {

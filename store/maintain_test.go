@@ -67,10 +67,11 @@ func TestBridge(t *testing.T) {
 			t.Errorf("the log does not hold %s:\n%s", want, out.String())
 		}
 	}
-	done := make(chan bool)
+	done := make(chan bool, 1)
+	fatal := log.Fatal // the linter knows that it never returns; the test does not
 	go func() {
 		defer close(done)
-		log.Fatal("cannot write", zap.Error(errors.New("no space left on device")))
+		fatal("cannot write", zap.Error(errors.New("no space left on device")))
 		done <- true
 	}()
 	if <-done {

@@ -82,21 +82,29 @@ func (s *Store) addRecords(ctx context.Context, out *Status) error {
 			What: "no majority of the members answers: nothing is moved, and what is shown may be old", Why: "the own member has lost the others",
 			Remedy: "bring the other controllers back, or repair the network between them"})
 	}
-	note := func(err error) {
-		if f, ok := finding.From(err); ok && err != nil {
+	// note keeps what a person should see; any other error ends the question.
+	note := func(err error) error {
+		if f, ok := finding.From(err); ok {
 			out.Findings = append(out.Findings, f)
+			return nil
 		}
+		return err
 	}
 	root, err := r.root(ctx)
-	note(err)
+	if err := note(err); err != nil {
+		return err
+	}
 	out.Store, out.RestoredAt = root.ID, root.RestoredAt
 	if out.Leader, err = r.Leader(ctx); err != nil {
 		return err
 	}
-	out.LastBackup, err = r.LastBackup(ctx)
-	note(err)
+	last, unread := r.LastBackup(ctx)
+	if err := note(unread); err != nil {
+		return err
+	}
+	out.LastBackup = last
 	switch {
-	case err != nil:
+	case unread != nil: // it is a finding already
 	case out.LastBackup == nil && !root.Made.IsZero() && time.Since(root.Made) > backupWarning,
 		out.LastBackup != nil && time.Since(out.LastBackup.At) > backupWarning:
 		out.Findings = append(out.Findings, finding.Finding{Code: finding.StoreBackup, Subject: "store", What: "there is no backup of the last seven days",

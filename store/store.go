@@ -53,8 +53,7 @@ type Store struct {
 	leases presence
 
 	mu      sync.Mutex
-	alarm   *finding.Finding // what the maintenance found last
-	compact int64            // the revision of the last compaction of our own
+	compact int64 // the revision of the last compaction of our own
 }
 
 // Open starts or reaches the store and returns when it answers; in an embedded

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -46,11 +45,10 @@ func single(t testing.TB, dir string) Options {
 
 // testLog shows the log of store and etcd when STORE_TEST_LOG is set.
 func testLog() *slog.Logger {
-	var to io.Writer = io.Discard
-	if os.Getenv("STORE_TEST_LOG") != "" {
-		to = os.Stderr
+	if os.Getenv("STORE_TEST_LOG") == "" {
+		return slog.New(slog.DiscardHandler)
 	}
-	return slog.New(slog.NewTextHandler(to, nil))
+	return slog.New(slog.NewTextHandler(os.Stderr, nil))
 }
 
 // private returns a folder that only we may enter.

@@ -119,7 +119,14 @@ func (f *folder) socketFolder(runtimeDir string) (string, error) {
 
 func (f *folder) path(name string) string { return filepath.Join(f.dir, name) }
 
-func (f *folder) release() error { return f.lock.Release() }
+// release gives the lock back, and takes a folder for sockets away that lies
+// elsewhere.
+func (f *folder) release() error {
+	if filepath.Dir(f.sockets) != f.dir {
+		_ = os.Remove(f.sockets) // what is left in it, a crash has left: the next start uses it again
+	}
+	return f.lock.Release()
+}
 
 // identity is what the data folder remembers of the store that it is part of:
 // an emptied store is told from a new one.

@@ -109,7 +109,8 @@ func TestLongPath(t *testing.T) {
 	if len(o.Embedded.RuntimeDir) > 50 {
 		o.Embedded.RuntimeDir = "/tmp"
 	}
-	s := open(t, o)
+	s, err := Open(t.Context(), o)
+	must(t, err)
 	lead(t, s)
 	if len(s.Socket()) > maxSocketPath || !strings.HasPrefix(s.Socket(), o.Embedded.RuntimeDir) {
 		t.Errorf("the socket is %s", s.Socket())
@@ -117,6 +118,10 @@ func TestLongPath(t *testing.T) {
 	info, err := os.Stat(filepath.Dir(s.Socket()))
 	if err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o700 {
 		t.Errorf("its folder: %v %v", info.Mode(), err)
+	}
+	must(t, s.Close())
+	if _, err := os.Stat(filepath.Dir(s.Socket())); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("its folder is left behind: %v", err)
 	}
 	o.Embedded.Dir += "2"
 	o.Embedded.RuntimeDir = filepath.Join(dir, "too")

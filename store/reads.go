@@ -49,7 +49,12 @@ func (s *Store) Reads(ctx context.Context) (Reads, error) {
 	resp, freshErr := s.client.Get(fresh, s.key(rootKey), clientv3.WithKeysOnly())
 	if freshErr == nil {
 		r.Revision = resp.Header.Revision
-		r.get = s.getter(clientv3.WithRev(r.Revision))
+		moment := []clientv3.OpOption{clientv3.WithRev(r.Revision)}
+		if s.member != nil {
+			// The own member has just said that it is up to date to this revision.
+			moment = append(moment, clientv3.WithSerializable())
+		}
+		r.get = s.getter(moment...)
 		return r, nil
 	}
 	if err := ctx.Err(); err != nil {

@@ -98,15 +98,16 @@ func (s *Store) addRecords(ctx context.Context, out *Status) error {
 	if out.Leader, err = r.Leader(ctx); err != nil {
 		return err
 	}
-	last, unread := r.LastBackup(ctx)
-	if err := note(unread); err != nil {
-		return err
+	last, err := r.LastBackup(ctx)
+	if err != nil {
+		return note(err)
 	}
 	out.LastBackup = last
-	switch {
-	case unread != nil: // it is a finding already
-	case out.LastBackup == nil && !root.Made.IsZero() && time.Since(root.Made) > backupWarning,
-		out.LastBackup != nil && time.Since(out.LastBackup.At) > backupWarning:
+	newest := root.Made
+	if last != nil {
+		newest = last.At
+	}
+	if !newest.IsZero() && time.Since(newest) > backupWarning {
 		out.Findings = append(out.Findings, finding.Finding{Code: finding.StoreBackup, Subject: "store", What: "there is no backup of the last seven days",
 			Why: "a damaged folder can only be restored from one", Remedy: "run: samlfailover store backup FILE, and keep it elsewhere"})
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/samlfailover/samlfailover/app"
 	"github.com/samlfailover/samlfailover/escape"
+	"github.com/samlfailover/samlfailover/finding"
 )
 
 func newCheck(p *program) *cobra.Command {
@@ -72,12 +73,14 @@ func (p *program) showCheck(r app.CheckReport) {
 		}
 		p.table(rows)
 	}
+	var unproved []finding.Finding
 	for _, a := range r.Apps {
 		p.showProblems(a.Findings)
 		if a.Unproved != nil {
-			p.showFinding(*a.Unproved)
+			unproved = append(unproved, *a.Unproved)
 		}
 	}
+	p.showGrouped(unproved)
 	for _, a := range r.Accounts {
 		if a.Finding != nil {
 			p.showFinding(*a.Finding)

@@ -10,6 +10,7 @@ import (
 	"github.com/samlfailover/samlfailover/app"
 	"github.com/samlfailover/samlfailover/control"
 	"github.com/samlfailover/samlfailover/escape"
+	"github.com/samlfailover/samlfailover/finding"
 )
 
 func newPlan(p *program) *cobra.Command {
@@ -192,9 +193,7 @@ func (p *program) showMoved(a control.MoveAnswer) error {
 	p.line("")
 	p.showBrakes(a.Decision.Brakes, a.Decision.At)
 	p.line("%d of %d apps moved %sto %s: %s, proof %s", res.Moved(), res.Meant(), back(*res), res.To, res.Status, res.Proof)
-	if res.Why != "" {
-		p.line("  %s", escape.Terminal(res.Why))
-	}
+	p.showDoubts(*res)
 	for _, app := range res.Apps {
 		p.showProblems(app.Notes)
 	}
@@ -207,6 +206,24 @@ func (p *program) showMoved(a control.MoveAnswer) error {
 		}
 	}
 	return quietly(movedCode(a))
+}
+
+// showDoubts tells why a move ended as anything but verified; what keeps apps
+// from being proven once, with their names.
+func (p *program) showDoubts(res control.MoveResult) {
+	var unproved []finding.Finding
+	for _, app := range res.Apps {
+		if app.Moved && app.Finding != nil {
+			unproved = append(unproved, *app.Finding)
+		}
+	}
+	switch {
+	case !control.MoveIncomplete(res) && len(unproved) > 0:
+		p.line("  Every app is written and read back; a login through these is not proven:")
+		p.showGrouped(unproved)
+	case res.Why != "":
+		p.line("  %s", escape.Terminal(res.Why))
+	}
 }
 
 // back is the word that tells an undo from a move.

@@ -255,7 +255,7 @@ func (p *program) showExplanation(e control.Explanation, rules bool) {
 			}
 		}
 		p.line("  %d of %d roles are ready for it", r.Ready, r.Roles)
-		p.showNotReady(r.NotReady)
+		p.showGrouped(r.NotReady)
 	}
 	if rules {
 		p.line("")

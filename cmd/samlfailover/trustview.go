@@ -24,7 +24,7 @@ func (p *program) showReadiness(fed federation.Federation, snap control.Snapshot
 	p.table(rows)
 	if names {
 		for _, r := range fed.Regions {
-			p.showNotReady(snap.Share(r).NotReady)
+			p.showGrouped(snap.Share(r).NotReady)
 		}
 		p.showProblems(control.ProviderProblems(snap))
 	}
@@ -33,9 +33,9 @@ func (p *program) showReadiness(fed federation.Federation, snap control.Snapshot
 
 func count(n int) string { return fmt.Sprint(n) }
 
-// showNotReady prints roles in groups that share what is wrong and the next
-// step, one line each; --output json has the evidence.
-func (p *program) showNotReady(fs []finding.Finding) {
+// showGrouped prints findings in groups that share what is wrong and the next
+// step, one line for each role or app; --output json has the evidence.
+func (p *program) showGrouped(fs []finding.Finding) {
 	type group struct{ what, code, remedy string }
 	var order []group
 	lines := map[group][]string{}

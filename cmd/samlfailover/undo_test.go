@@ -20,7 +20,11 @@ func TestUndoKeepsLaterEdits(t *testing.T) {
 	all := fmt.Sprintf("%d of %[1]d", len(w.Demo().Apps))
 	cli(t, w.env, "history").wants(t, exitDone, "No move so far.")
 	cli(t, w.env, "undo", "--reason", "x").wants(t, exitUsage, "no finished move")
-	cli(t, w.env, "move", "--to", "us-west-2", "--reason", "drill of the team").wants(t, exitDone, all+" apps moved to us-west-2")
+	moved := cli(t, w.env, "move", "--to", "us-west-2", "--reason", "drill of the team")
+	moved.wants(t, exitDone, all+" apps moved to us-west-2", "app "+w.Demo().Apps[5].Label+": tenant acme-onelogin has no section proof")
+	if n := strings.Count(moved.out, "no test user"); n != 1 {
+		t.Errorf("what keeps the apps from being proven is told %d times:\n%s", n, moved.out)
+	}
 
 	edited := w.Demo().Apps[1]
 	if err := w.Org().EditApp(edited.ID, func(app map[string]any) {
@@ -44,7 +48,7 @@ func TestUndoKeepsLaterEdits(t *testing.T) {
 	if n := len(w.writes()); n != written {
 		t.Fatalf("%d writes by looking", n-written)
 	}
-	cli(t, w.env, "undo", id, "--reason", "back again").wants(t, exitDone, "undo of move "+id, all+" apps moved back to us-east-1", "[later-edit-kept]", "us-east-2.console")
+	cli(t, w.env, "undo", id, "--reason", "back again").wants(t, exitDone, "undo of move "+id, all+" apps moved back to us-east-1", "an undo is read back", "[later-edit-kept]", "us-east-2.console")
 	after := w.state()
 	for name, was := range before {
 		switch now := after[name]; {

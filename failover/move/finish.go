@@ -36,17 +36,18 @@ func (x *run) result() failover.Result {
 // judge names the status and the level, which is that of the least proven app.
 func judge(res failover.Result, left []failover.Left) (failover.Status, failover.Level, string) {
 	level := failover.P4
-	var missing, doubts []string
+	var behind, doubted []failover.AppResult
 	for _, a := range res.Apps {
 		if !a.Moved {
-			missing = append(missing, a.App.Name+because(a))
+			behind = append(behind, a)
 			continue
 		}
 		level = min(level, a.Proof)
 		if a.Proof < failover.P3 && a.Finding != nil {
-			doubts = append(doubts, a.App.Name+because(a))
+			doubted = append(doubted, a)
 		}
 	}
+	missing, doubts := reasons(behind), reasons(doubted)
 	for _, l := range left {
 		if l.Blocking {
 			missing = append(missing, l.App.Name+": "+l.Why)
@@ -60,17 +61,38 @@ func judge(res failover.Result, left []failover.Left) (failover.Status, failover
 		return failover.Incomplete, level, fmt.Sprintf("%d of %d moved; not moved: %s", res.Moved(), res.Meant(), strings.Join(missing, "; "))
 	case level >= failover.P3:
 		return failover.Verified, level, ""
+	case res.Undoes != "":
+		return failover.Partial, level, "an undo is read back and compared, and not proven by a login"
 	case len(doubts) > 0:
 		return failover.Partial, level, "proven to " + level.String() + " only: " + strings.Join(doubts, "; ")
 	}
 	return failover.Partial, level, "proven to " + level.String() + " only: no way to prove a login is configured"
 }
 
-func because(a failover.AppResult) string {
-	if a.Finding == nil {
-		return ""
+// reasons tells why, each reason once with the apps it is about: one thing that
+// is wrong with a tenant must not fill a page.
+func reasons(apps []failover.AppResult) []string {
+	var whys []string
+	about := map[string][]string{}
+	for _, a := range apps {
+		why := ""
+		if a.Finding != nil {
+			f := *a.Finding
+			if f.Subject == "app "+a.App.Name {
+				f.Subject = ""
+			}
+			why = ": " + f.Error()
+		}
+		if about[why] == nil {
+			whys = append(whys, why)
+		}
+		about[why] = append(about[why], a.App.Name)
 	}
-	return ": " + a.Finding.Error()
+	out := make([]string, len(whys))
+	for i, why := range whys {
+		out[i] = strings.Join(about[why], ", ") + why
+	}
+	return out
 }
 
 // signInField names the values that carry the sign-in URL where the vendor's
@@ -140,7 +162,7 @@ func plain(raw json.RawMessage) string {
 
 func finishText(res failover.Result) string {
 	text := fmt.Sprintf("%s: %d of %d apps moved, proven to %s", res.Status, res.Moved(), res.Meant(), res.Proof)
-	if res.Why != "" {
+	if res.Why != "" && res.Status != failover.Partial { // what is not proved stands in the result
 		text += " (" + res.Why + ")"
 	}
 	return text

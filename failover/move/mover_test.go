@@ -417,3 +417,25 @@ func TestProof(t *testing.T) {
 		})
 	}
 }
+
+// What is wrong with a whole tenant is told once, with every app that it is
+// about, and an app's name is not repeated.
+func TestReasonsAreToldOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	c := w.config()
+	c.Prover = proverFunc(func(_ context.Context, app federation.AppRef) (failover.Level, error) {
+		f := finding.Finding{Code: finding.ProofMissing, Subject: "app " + app.Name, What: "no test user", Remedy: "make one"}
+		if app.ID == "c" {
+			f.Why = "another tenant"
+		}
+		return failover.P1, fmt.Errorf("%w: %w", move.ErrUnprovable, f)
+	})
+	res := mustRun(t, newMover(t, c), w.plan(t, nil))
+	name := func(i int) string { return res.Apps[i].App.Name }
+	want := "proven to P1 read-back only: " + name(0) + ", " + name(1) + ": no test user [proof-missing]; next: make one; " +
+		name(2) + ": no test user: another tenant [proof-missing]; next: make one"
+	if res.Why != want {
+		t.Errorf("why %q, want %q", res.Why, want)
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/samlfailover/samlfailover/finding"
 	"github.com/samlfailover/samlfailover/idp"
 	"github.com/samlfailover/samlfailover/outbound"
+	"github.com/samlfailover/samlfailover/secret"
 )
 
 const (
@@ -37,7 +38,8 @@ type Caller struct {
 // 0oa1b2"). Path is a path with an optional query, or an absolute URL on the
 // client's origin. Header holds further headers, never a credential; Accept is
 // application/json unless it says otherwise. Bucket is the rate bucket that the
-// call falls into, nil = none is watched.
+// call falls into, nil = none is watched. Secrets are what Body holds that
+// nobody may see; a vendor that repeats one is not quoted with it.
 type Request struct {
 	Bucket  *Bucket
 	Subject string
@@ -45,6 +47,7 @@ type Request struct {
 	Path    string
 	Header  http.Header
 	Body    []byte
+	Secrets []secret.Value
 }
 
 // New returns a caller; it makes no call. subject names the tenant in findings
@@ -178,7 +181,7 @@ func (c *Caller) once(ctx context.Context, r Request) (Token, outbound.Response,
 		r.Bucket.saw(rate, stated, time.Now())
 	}
 	if err == nil {
-		resp = hide(resp, r.Header, header, r.Body)
+		resp = hide(resp, r, header)
 	}
 	return token, resp, err
 }

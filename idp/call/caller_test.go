@@ -3,6 +3,7 @@ package call_test
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 	"github.com/samlfailover/samlfailover/idp"
 	"github.com/samlfailover/samlfailover/idp/call"
 	"github.com/samlfailover/samlfailover/outbound"
+	"github.com/samlfailover/samlfailover/secret"
 )
 
 // A read is repeated for what may pass, a write never: it comes back as an
@@ -363,6 +365,34 @@ func TestRepeatedCredentialsAreHidden(t *testing.T) {
 		}
 		if !strings.Contains(shown, "harmless-scope") {
 			t.Errorf("%d: too much is hidden: %q", status, shown)
+		}
+	}
+}
+
+// spec 15.1: a secret in a JSON body does not come back either, however the
+// vendor's encoder writes it.
+func TestRepeatedSecretsOfABodyAreHidden(t *testing.T) {
+	t.Parallel()
+	const pass = `p"a/s\s<w>ord`
+	for name, said := range map[string]string{
+		"as it is":     pass,
+		"as Go":        `p\"a/s\\s\u003cw\u003eord`,
+		"as most":      `p\"a/s\\s<w>ord`,
+		"as PHP":       `p\"a\/s\\s<w>ord`,
+		"in a query":   url.QueryEscape(pass),
+		"two at once":  pass + pass,
+		"among others": "refused: " + pass + "!",
+	} {
+		s := &server{answer: func(*http.Request) (*http.Response, error) {
+			resp, err := reply(401, "X-Why", said)
+			resp.Body = io.NopCloser(strings.NewReader(`{"message":"` + said + `, harmless"}`))
+			return resp, err
+		}}
+		body, _ := json.Marshal(map[string]string{"password": pass})
+		resp, _ := caller(t, s, vendor()).Send(t.Context(), call.Request{Subject: "app 1", Method: http.MethodPost, Path: "/x", Body: body,
+			Secrets: []secret.Value{secret.New(pass)}})
+		if got := string(resp.Body) + resp.Header.Get("X-Why"); strings.Contains(got, "ord") || !strings.Contains(got, "harmless") {
+			t.Errorf("%s: %q", name, got)
 		}
 	}
 }

@@ -88,7 +88,8 @@ func (t *Asserting) Assert(ctx context.Context, id idp.AppID) (idp.Assertion, er
 	if err != nil {
 		return idp.Assertion{}, fmt.Errorf("onelogin: assert: prepare the call: %w", err)
 	}
-	resp, err := t.proof.Send(ctx, call.Request{Subject: "app " + string(id), Method: http.MethodPost, Path: t.user.Path, Body: body})
+	resp, err := t.proof.Send(ctx, call.Request{Subject: "app " + string(id), Method: http.MethodPost, Path: t.user.Path, Body: body,
+		Secrets: []secret.Value{t.user.Password}})
 	if err != nil {
 		return idp.Assertion{}, fmt.Errorf("onelogin: assert: %w", unproved(err))
 	}

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
-	"slices"
+	"strconv"
 	"strings"
 
 	yaml "go.yaml.in/yaml/v4"
@@ -81,41 +81,38 @@ func plainCopy(n *yaml.Node) *yaml.Node {
 
 // rebase makes relative paths absolute, for a file in another folder.
 func (c *Config) rebase(root *yaml.Node) {
-	absolute := func(n *yaml.Node, prefix string) {
-		if name, ok := strings.CutPrefix(n.Value, prefix); ok && name != "" && !filepath.IsAbs(name) {
-			n.Value = prefix + filepath.Join(c.dir, name)
+	for _, path := range relativePaths() {
+		if n := nodeAt(root, path); n != nil && n.Value != "" && !filepath.IsAbs(n.Value) {
+			n.Value = filepath.Join(c.dir, n.Value)
 		}
 	}
-	for _, p := range [][2]string{{"network", "ca_file"}, {"store", "dir"}} {
-		if n := valueOf(valueOf(root, p[0]), p[1]); n != nil {
-			absolute(n, "")
+	for path, file := range c.references() {
+		if n := nodeAt(root, path); n != nil {
+			n.Value = "file:" + file
 		}
-	}
-	for _, section := range []string{"network", "aws", "tenants"} {
-		eachPair(valueOf(root, section), func(key string, value *yaml.Node) {
-			if slices.Contains(referenceKeys(), key) {
-				absolute(value, "file:")
-			}
-		})
 	}
 }
 
-// referenceKeys are the keys whose values may be file:PATH.
-func referenceKeys() []string {
-	return []string{"proxy", "access_key_id", "secret_access_key", "session_token", "token", "private_key", "client_secret", "secret"}
+// relativePaths are the keys that hold a path relative to the config's folder.
+func relativePaths() []string {
+	return []string{"network.ca_file", "store.dir", "schedules.audit_head_file"}
 }
 
-// eachPair visits every key with a single value below a node.
-func eachPair(n *yaml.Node, visit func(key string, value *yaml.Node)) {
-	if n == nil {
-		return
-	}
-	for i, c := range n.Content {
-		if n.Kind == yaml.MappingNode && i%2 == 1 && c.Kind == yaml.ScalarNode {
-			visit(n.Content[i-1].Value, c)
+// nodeAt returns the value at a path as problems name it
+// ("tenants[0].proof.password"), or nil.
+func nodeAt(n *yaml.Node, path string) *yaml.Node {
+	for part := range strings.SplitSeq(path, ".") {
+		key, at, listed := strings.Cut(part, "[")
+		if n = valueOf(n, key); !listed {
+			continue
 		}
-		eachPair(c, visit)
+		i, err := strconv.Atoi(strings.TrimSuffix(at, "]"))
+		if n == nil || err != nil || i >= len(n.Content) {
+			return nil
+		}
+		n = n.Content[i]
 	}
+	return n
 }
 
 // node is the draft as YAML; old are the federations of the present config.

@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -75,6 +76,7 @@ func TestCompose(t *testing.T) {
 	want.Tenants = append([]Tenant(nil), c.Tenants...)
 	want.AWS.SessionToken = Ref("file:" + filepath.Join(here, "token.txt"))
 	want.Tenants[1].ClientSecret = Ref("file:" + filepath.Join(here, "secrets/lab"))
+	want.Tenants[1].Proof.Password = Ref("file:" + filepath.Join(here, "secrets/lab-test-user"))
 	want.Tenants[2].OAuth.PrivateKey = Ref("file:" + filepath.Join(here, "secrets/okta-key.pem"))
 	same := cmp.Comparer(func(a, b signin.Region) bool { return a == b })
 	for name, pair := range map[string][2]any{"network": {want.Network, got.Network}, "aws": {want.AWS, got.AWS}, "tenants": {want.Tenants, got.Tenants},
@@ -182,5 +184,51 @@ func TestComposeRefuses(t *testing.T) {
 		if got, err := cfg.Compose("new.yaml", []Draft{extended(t, cfg), d}); err == nil || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), "not made") {
 			t.Errorf("%s: %v\n%s", c.why, err, got)
 		}
+	}
+}
+
+// Every key that holds a path or may refer to a file has to come along into
+// another folder; a new one is missed here if nobody thought of it.
+func TestEveryPathIsKnownToCompose(t *testing.T) {
+	t.Parallel()
+	var paths, refs []string
+	var walk func(typ reflect.Type, at string)
+	walk = func(typ reflect.Type, at string) {
+		for i := range typ.NumField() {
+			f := typ.Field(i)
+			path := strings.TrimPrefix(at+"."+f.Tag.Get("yaml"), ".")
+			inner := f.Type
+			if inner.Kind() == reflect.Slice {
+				inner, path = inner.Elem(), path+"[0]"
+			}
+			switch {
+			case strings.Contains(f.Tag.Get("doc"), "relative to this file"):
+				paths = append(paths, path)
+			case inner == reflect.TypeFor[Ref]() || inner == reflect.TypeFor[KeyID]() || strings.Contains(f.Tag.Get("doc"), "env:NAME or file:PATH"):
+				refs = append(refs, path)
+			case inner.Kind() == reflect.Struct && f.IsExported() && f.Tag.Get("yaml") != "":
+				walk(inner, path)
+			}
+		}
+	}
+	walk(reflect.TypeFor[document](), "")
+	if diff := cmp.Diff(relativePaths(), paths); diff != "" {
+		t.Errorf("paths (-moved along +of the config):\n%s", diff)
+	}
+	known := map[string]bool{}
+	proof := Proof{Password: "file:x", ClientSecret: "file:x"}
+	for _, tn := range []Tenant{{Token: "file:x", Proof: proof}, {ClientSecret: "file:x"}, {Secret: "file:x"}, {OAuth: OAuth{PrivateKey: "file:x"}}} {
+		c := &Config{Network: Network{Proxy: "file:x"}, AWS: AWS{AccessKeyID: "file:x", SecretAccessKey: "file:x", SessionToken: "file:x"}, Tenants: []Tenant{tn}}
+		for path := range c.references() {
+			known[path] = true
+		}
+	}
+	for _, path := range refs {
+		if !known[path] {
+			t.Errorf("%s may refer to a file, and Config.references does not know it", path)
+		}
+	}
+	if len(refs) < 8 || len(known) < 8 {
+		t.Errorf("%d references, %d known: this check is broken", len(refs), len(known))
 	}
 }

@@ -14,8 +14,8 @@ import (
 type Assertor interface {
 	// Assert signs the test user in and returns what the app issues now. It
 	// changes nothing in the IdP and redeems nothing. An error that another try
-	// may cure carries a *RetryError; any other will come again, and trying a
-	// refused password again may lock the user out.
+	// may cure carries a *RetryError; any other will come again. A *RefusedError
+	// is about the test user, whatever the app.
 	Assert(context.Context, AppID) (Assertion, error)
 }
 
@@ -31,6 +31,14 @@ type Assertion struct {
 	Action     string
 	RelayState string
 }
+
+// RefusedError says that the IdP took name and password of the test user and
+// refused them, or has locked the user out. The tenant's other apps will get the
+// same answer, and each further try brings the user closer to being locked out.
+type RefusedError struct{ Err error }
+
+func (e *RefusedError) Error() string { return e.Err.Error() }
+func (e *RefusedError) Unwrap() error { return e.Err }
 
 // Unproved is the finding of an Assertor that got no assertion for an app.
 func Unproved(id AppID, what, why, remedy string) finding.Finding {

@@ -39,7 +39,10 @@ type Config struct {
 }
 
 // Prover implements move.Prover. Safe for concurrent use.
-type Prover struct{ c Config }
+type Prover struct {
+	c     Config
+	users users
+}
 
 var _ move.Prover = (*Prover)(nil)
 
@@ -48,7 +51,7 @@ func New(c Config) (*Prover, error) {
 	if c.Read == nil || c.Assertor == nil || c.Proven == nil || c.Providers == nil {
 		return nil, errors.New("a prover needs apps, assertors, proven kinds and providers")
 	}
-	return &Prover{c}, nil
+	return &Prover{c: c}, nil
 }
 
 // Prove implements move.Prover: P3 where an assertion that the app issues now
@@ -105,7 +108,7 @@ func (p *Prover) look(ctx context.Context, assertor idp.Assertor, ref federation
 		return missing(ref, fmt.Sprintf("the app does not point at %s any more", to), fmt.Sprintf("its endpoint is %q now: somebody changed it after the move", app.ACSText),
 			"find out who changed the app, then move again or undo")
 	}
-	got, err := assertor.Assert(ctx, idp.AppID(ref.ID))
+	got, err := p.users.of(ref.Tenant).signIn(ctx, func() (idp.Assertion, error) { return assertor.Assert(ctx, idp.AppID(ref.ID)) })
 	if err != nil {
 		return err
 	}

@@ -1,10 +1,14 @@
 package prove_test
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -177,6 +181,83 @@ func TestWrongPassword(t *testing.T) {
 				level, err := b.prove()
 				if level != failover.P1 || err == nil || !strings.Contains(err.Error(), "refuses the test user's name or password") || b.tries() != 1 {
 					t.Errorf("%s after %d tries: %v", level, b.tries(), err)
+				}
+			})
+		})
+	}
+}
+
+// Nor is it given once for each app: the first refusal counts for the tenant, and
+// for a while. spec 3
+func TestWrongPasswordIsGivenOnceForAllApps(t *testing.T) {
+	t.Parallel()
+	for name, make := range vendors() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			keys()
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, make, 0)
+				b.move()
+				b.tamper = func(_ http.ResponseWriter, r *http.Request) bool { spoil(r); return false }
+				p := must(prove.New(b.config))
+				var all sync.WaitGroup
+				for range 8 {
+					all.Go(func() {
+						level, err := p.Prove(t.Context(), b.ref, west)
+						if level != failover.P1 || err == nil || !strings.Contains(err.Error(), "refuses the test user's name or password") || errors.Is(err, move.ErrUnprovable) {
+							t.Errorf("%s: %v", level, err)
+						}
+					})
+				}
+				all.Wait()
+				if b.tries() != 1 {
+					t.Errorf("%d passwords given", b.tries())
+				}
+				b.tamper = nil
+				if _, err := p.Prove(t.Context(), b.ref, west); err == nil || !strings.Contains(err.Error(), "not given again until") {
+					t.Errorf("at once: %v", err)
+				}
+				time.Sleep(11 * time.Minute)
+				for range 8 {
+					all.Go(func() {
+						if level, err := p.Prove(t.Context(), b.ref, west); level != failover.P3 {
+							t.Errorf("later: %s: %v", level, err)
+						}
+					})
+				}
+				all.Wait()
+			})
+		})
+	}
+}
+
+// A page that answers in the vendor's place and repeats the password does not get
+// it into a message. spec 15.1
+func TestRepeatedPassword(t *testing.T) {
+	t.Parallel()
+	for name, make := range vendors() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			keys()
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, make, 0)
+				b.move()
+				repeated := 0
+				b.tamper = func(w http.ResponseWriter, r *http.Request) bool {
+					body, _ := io.ReadAll(r.Body)
+					r.Body = io.NopCloser(bytes.NewReader(body))
+					if strings.Contains(string(body), password) {
+						repeated++
+						w.Header().Set("Content-Type", "application/json")
+						w.Header().Set("X-Echo", password)
+						w.WriteHeader(http.StatusUnauthorized)
+						_, _ = fmt.Fprintf(w, `{"status":%[1]q,"errorCode":%[1]q,"code":%[1]q,"name":%[1]q,"message":"password %[1]s of the user is wrong"}`, password)
+						return true
+					}
+					return false
+				}
+				if level, err := b.prove(); level != failover.P1 || err == nil || repeated != 1 { // prove looks for the password
+					t.Errorf("%s, repeated %d times: %v", level, repeated, err)
 				}
 			})
 		})

@@ -8,9 +8,7 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/samlfailover/samlfailover/finding"
 	"github.com/samlfailover/samlfailover/idp"
-	"github.com/samlfailover/samlfailover/idp/call"
 	"github.com/samlfailover/samlfailover/idp/signon"
 	"github.com/samlfailover/samlfailover/outbound"
 	"github.com/samlfailover/samlfailover/secret"
@@ -52,12 +50,22 @@ func (t *Tenant) WithTestUser(u TestUser, o Options) (*Asserting, error) {
 	return &Asserting{Tenant: t, user: u, org: org}, nil
 }
 
-// Assert implements idp.Assertor: primary authentication, a session, the app's
-// own link, and the form behind it. Each call is a session of its own.
+// Assert implements idp.Assertor. Each call is a session of its own.
 func (t *Asserting) Assert(ctx context.Context, id idp.AppID) (idp.Assertion, error) {
+	out, err := t.assert(ctx, id)
+	if err != nil {
+		t.starts.Forget(id)
+		return idp.Assertion{}, fmt.Errorf("okta: assert: %w", err)
+	}
+	return out, nil
+}
+
+// assert is primary authentication, a session, the app's own link, and the form
+// behind it.
+func (t *Asserting) assert(ctx context.Context, id idp.AppID) (idp.Assertion, error) {
 	link, err := t.starts.Of(ctx, id, t.appLink)
 	if err != nil {
-		return idp.Assertion{}, fmt.Errorf("okta: assert: %w", err)
+		return idp.Assertion{}, err
 	}
 	v, err := signon.Begin("Okta", id, t.org)
 	if err != nil {
@@ -65,17 +73,13 @@ func (t *Asserting) Assert(ctx context.Context, id idp.AppID) (idp.Assertion, er
 	}
 	token, err := t.authenticate(ctx, v, id)
 	if err != nil {
-		return idp.Assertion{}, fmt.Errorf("okta: assert: %w", err)
+		return idp.Assertion{}, err
 	}
 	page, err := v.Follow(ctx, t.user.SessionPath+"?"+url.Values{"token": {token.Reveal()}, "redirectUrl": {link}}.Encode())
 	if err != nil {
-		return idp.Assertion{}, fmt.Errorf("okta: assert: %w", err)
+		return idp.Assertion{}, err
 	}
-	out, err := v.Assertion(page)
-	if err != nil {
-		return idp.Assertion{}, fmt.Errorf("okta: assert: %w", err)
-	}
-	return out, nil
+	return v.Assertion(page)
 }
 
 // appLink reads where the app's tile leads. It has to be on the org's own host.
@@ -120,12 +124,12 @@ func (t *Asserting) authenticate(ctx context.Context, v *signon.Visit, id idp.Ap
 	if a.Status == http.StatusOK && !bad && said.Status == "SUCCESS" && said.SessionToken != "" {
 		return secret.New(said.SessionToken), nil
 	}
-	return secret.Value{}, refusedUser(id, a.Status, call.Cut(cmp.Or(said.Status, said.ErrorCode, "nothing that its API documents"), 60))
+	return secret.Value{}, refusedUser(id, a.Status, cmp.Or(signon.Word(said.Status), signon.Word(said.ErrorCode), "nothing that its API documents"))
 }
 
 // refusedUser says why the test user has no session. The words are the states
 // of Okta's Authentication API ("Transaction state").
-func refusedUser(id idp.AppID, status int, said string) finding.Finding {
+func refusedUser(id idp.AppID, status int, said string) error {
 	why := fmt.Sprintf("Okta answered %d with %s", status, said)
 	switch said {
 	case "MFA_REQUIRED", "MFA_ENROLL", "MFA_CHALLENGE", "MFA_ENROLL_ACTIVATE":
@@ -134,9 +138,10 @@ func refusedUser(id idp.AppID, status int, said string) finding.Finding {
 	case "PASSWORD_EXPIRED", "PASSWORD_WARN", "PASSWORD_RESET", "RECOVERY":
 		return idp.Unproved(id, "the test user's password has to be changed", why, "give the test user a new password in Okta, put it where the config points, and exempt the user from password age")
 	case "LOCKED_OUT":
-		return idp.Unproved(id, "the test user is locked out", why, "unlock the test user in Okta, and see who else uses its name")
+		return &idp.RefusedError{Err: idp.Unproved(id, "the test user is locked out", why, "unlock the test user in Okta, and see who else uses its name")}
 	case "E0000004":
-		return idp.Unproved(id, "Okta refuses the test user's name or password", why, "put the test user's present password where the config points; it is not tried again")
+		return &idp.RefusedError{Err: idp.Unproved(id, "Okta refuses the test user's name or password", why,
+			"put the test user's present password where the config points, and see whether the user is locked out")}
 	}
 	return idp.Unproved(id, "Okta does not sign the test user on", why, "sign in as the test user in a browser, and compare proof.sign_on_path with what the org serves")
 }

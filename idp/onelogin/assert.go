@@ -90,7 +90,10 @@ func (t *Asserting) Assert(ctx context.Context, id idp.AppID) (idp.Assertion, er
 	}
 	resp, err := t.proof.Send(ctx, call.Request{Subject: "app " + string(id), Method: http.MethodPost, Path: t.user.Path, Body: body,
 		Secrets: []secret.Value{t.user.Password}})
-	if err != nil {
+	switch {
+	case err != nil && resp.Status == http.StatusUnauthorized && aboutUser(resp):
+		return idp.Assertion{}, fmt.Errorf("onelogin: assert: %w", &idp.RefusedError{Err: unproved(err)})
+	case err != nil:
 		return idp.Assertion{}, fmt.Errorf("onelogin: assert: %w", unproved(err))
 	}
 	out, err := readAssertion(id, resp)
@@ -148,7 +151,7 @@ func judgeAssertion(r outbound.Response) call.Verdict {
 	switch {
 	case r.Status == http.StatusUnauthorized && aboutUser(r):
 		v.Finding.What = "OneLogin refuses the test user's name or password"
-		v.Finding.Remedy = "put the test user's present password where the config points, and see whether it is locked or has to be changed; it is not tried again"
+		v.Finding.Remedy = "put the test user's present password where the config points, and see whether the user is locked or the password has to be changed"
 	case r.Status == http.StatusUnauthorized:
 		v.Finding.Remedy = "look under Developers, API Credentials in OneLogin whether the credential under proof is still there, enabled, and of the scope Authentication Only"
 	case r.Status == http.StatusForbidden:

@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"regexp"
 
-	"github.com/samlfailover/samlfailover/finding"
 	"github.com/samlfailover/samlfailover/idp"
 	"github.com/samlfailover/samlfailover/idp/signon"
 	"github.com/samlfailover/samlfailover/outbound"
@@ -52,14 +51,24 @@ func (t *Tenant) WithTestUser(u TestUser, o Options) (*Asserting, error) {
 	return &Asserting{Tenant: t, user: u, signOn: c}, nil
 }
 
-// Assert implements idp.Assertor: sign-on begun at PingOne, its flow answered
+// Assert implements idp.Assertor.
+func (t *Asserting) Assert(ctx context.Context, id idp.AppID) (idp.Assertion, error) {
+	out, err := t.assert(ctx, id)
+	if err != nil {
+		t.starts.Forget(id)
+		return idp.Assertion{}, fmt.Errorf("pingone: assert: %w", err)
+	}
+	return out, nil
+}
+
+// assert is sign-on begun at PingOne, its flow answered
 // with user name and password, and the form to which the flow goes on. PingOne
 // sends a browser to its sign-on pages, which live on another host; nobody goes
 // there, the flow's id is all that is needed of that address.
-func (t *Asserting) Assert(ctx context.Context, id idp.AppID) (idp.Assertion, error) {
+func (t *Asserting) assert(ctx context.Context, id idp.AppID) (idp.Assertion, error) {
 	start, err := t.starts.Of(ctx, id, t.start)
 	if err != nil {
-		return idp.Assertion{}, fmt.Errorf("pingone: assert: %w", err)
+		return idp.Assertion{}, err
 	}
 	v, err := signon.Begin("PingOne", id, t.signOn)
 	if err != nil {
@@ -67,21 +76,17 @@ func (t *Asserting) Assert(ctx context.Context, id idp.AppID) (idp.Assertion, er
 	}
 	flow, err := t.begin(ctx, v, id, start)
 	if err != nil {
-		return idp.Assertion{}, fmt.Errorf("pingone: assert: %w", err)
+		return idp.Assertion{}, err
 	}
 	resume, err := t.answer(ctx, v, id, flow)
 	if err != nil {
-		return idp.Assertion{}, fmt.Errorf("pingone: assert: %w", err)
+		return idp.Assertion{}, err
 	}
 	page, err := v.Follow(ctx, resume)
 	if err != nil {
-		return idp.Assertion{}, fmt.Errorf("pingone: assert: %w", err)
+		return idp.Assertion{}, err
 	}
-	out, err := v.Assertion(page)
-	if err != nil {
-		return idp.Assertion{}, fmt.Errorf("pingone: assert: %w", err)
-	}
-	return out, nil
+	return v.Assertion(page)
 }
 
 // start is the address at which sign-on to an app begins. It names the app by
@@ -136,22 +141,14 @@ func (t *Asserting) answer(ctx context.Context, v *signon.Visit, id idp.AppID, f
 	}
 	bad := json.Unmarshal(a.Body, &said) != nil
 	if a.Status != http.StatusOK || bad || said.Status != "COMPLETED" || said.ResumeURL == "" {
-		return "", refusedUser(id, a.Status, cmp.Or(word(said.Status), word(said.Code), "nothing that its API documents"))
+		return "", refusedUser(id, a.Status, cmp.Or(signon.Word(said.Status), signon.Word(said.Code), "nothing that its API documents"))
 	}
 	return said.ResumeURL, nil
 }
 
-// word keeps a state or code, which is one word, and drops anything else.
-func word(s string) string {
-	if regexp.MustCompile(`^[A-Z_]{1,60}$`).MatchString(s) {
-		return s
-	}
-	return ""
-}
-
 // refusedUser says why the test user's flow did not complete. The words are the
 // states of a flow (PingOne Platform API, "Flow status").
-func refusedUser(id idp.AppID, status int, said string) finding.Finding {
+func refusedUser(id idp.AppID, status int, said string) error {
 	why := fmt.Sprintf("PingOne answered %d with %s", status, said)
 	switch said {
 	case "OTP_REQUIRED", "DEVICE_SELECTION_REQUIRED", "PUSH_CONFIRMATION_REQUIRED", "ASSERTION_REQUIRED", "MFA_ENROLLMENT_REQUIRED":
@@ -159,8 +156,9 @@ func refusedUser(id idp.AppID, status int, said string) finding.Finding {
 			"give the app an authentication policy whose first rule lets the test user's group in with a password alone, from this controller's addresses")
 	case "PASSWORD_EXPIRED", "MUST_CHANGE_PASSWORD":
 		return idp.Unproved(id, "the test user's password has to be changed", why, "give the test user a new password in PingOne, put it where the config points, and exempt the user from password age")
-	case "INVALID_DATA", "USERNAME_PASSWORD_REQUIRED", "PASSWORD_REQUIRED":
-		return idp.Unproved(id, "PingOne refuses the test user's name or password", why, "put the test user's present password where the config points; it is not tried again")
+	case "INVALID_DATA", "USERNAME_PASSWORD_REQUIRED", "PASSWORD_REQUIRED", "PASSWORD_LOCKED_OUT":
+		return &idp.RefusedError{Err: idp.Unproved(id, "PingOne refuses the test user's name or password", why,
+			"put the test user's present password where the config points, and see whether the user is locked out")}
 	}
 	return idp.Unproved(id, "PingOne does not sign the test user on", why, "sign in as the test user in a browser, and compare proof.session_path with what the environment serves")
 }

@@ -34,3 +34,11 @@ func (s *Starts) Of(ctx context.Context, id idp.AppID, read func(context.Context
 	s.known[id] = start
 	return start, nil
 }
+
+// Forget makes Of read an app's start again: the one known led nowhere, and may
+// have been changed in the IdP.
+func (s *Starts) Forget(id idp.AppID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.known, id)
+}

@@ -65,6 +65,16 @@ func (a Answer) Redirect() string {
 	return ""
 }
 
+// Word keeps a state or code of a vendor's, which is one word in capitals, and
+// drops anything else: it goes into messages, and a page in front of the vendor
+// may have repeated what we sent.
+func Word(s string) string {
+	if len(s) > 60 || strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != "" {
+		return ""
+	}
+	return s
+}
+
 // Ask makes one request and follows nothing. Errors carry a finding; what
 // another visit may cure (no connection, 429, 5xx) carries *idp.RetryError.
 func (v *Visit) Ask(ctx context.Context, method, link string, header http.Header, body []byte) (Answer, error) {

@@ -2,6 +2,7 @@ package assertion
 
 import (
 	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -17,6 +18,7 @@ type Point string
 // The points. Shape comes first: without it there is nothing else to judge.
 const (
 	Shape       Point = "shape"       // one plain SAML response with one assertion
+	Size        Point = "size"        // no more than AWS takes
 	Signature   Point = "signature"   // by a certificate that IAM has for the provider
 	Algorithm   Point = "algorithm"   // no SHA-1
 	Status      Point = "status"      // the IdP says that the sign-in succeeded
@@ -50,6 +52,10 @@ type Expect struct {
 // skew is how far the IdP's clock may be ahead of ours.
 const skew = time.Minute
 
+// maxEncoded is how many characters of base64 AWS takes (STS API Reference,
+// AssumeRoleWithSAML, SAMLAssertion).
+const maxEncoded = 100_000
+
 // roleAttribute holds pairs "role ARN,provider ARN" (IAM User Guide, "Configure
 // SAML assertions for the authentication response").
 const roleAttribute = "https://aws.amazon.com/SAML/Attributes/Role"
@@ -82,6 +88,9 @@ func Check(response []byte, e Expect) []Failure {
 		return []Failure{{Shape, err.Error()}}
 	}
 	var c checker
+	if n := base64.StdEncoding.EncodedLen(len(response)); n > maxEncoded {
+		c.fail(Size, "the response has %d characters in base64, and AWS takes %d: the test user has too many roles or attributes in it", n, maxEncoded)
+	}
 	covered, err := o.verify(e.Certificates, e.Now)
 	switch {
 	case errors.Is(err, errWeak):

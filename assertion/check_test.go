@@ -228,3 +228,23 @@ func dropSignature(el *etree.Element) *etree.Element {
 	}
 	return s
 }
+
+// AWS takes 100,000 characters of base64: 75,000 bytes.
+func TestSize(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	for _, c := range []struct {
+		roles int
+		fits  bool
+	}{{300, true}, {400, false}} {
+		s := statement()
+		for i := range c.roles {
+			s.Attributes[0].Values = append(s.Attributes[0].Values, fmt.Sprintf("arn:aws:iam::111122223333:role/r%04d,%s", i, provider))
+		}
+		text := issueAt(t, s, now)
+		failed := assertion.Check([]byte(text), expect(now))
+		if c.fits && len(failed) > 0 || !c.fits && (len(failed) != 1 || failed[0].Point != assertion.Size) {
+			t.Errorf("%d bytes: %v", len(text), failed)
+		}
+	}
+}

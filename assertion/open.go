@@ -15,9 +15,8 @@ const (
 	assertionNS = "urn:oasis:names:tc:SAML:2.0:assertion"
 	signatureNS = "http://www.w3.org/2000/09/xmldsig#"
 
-	// MaxSize bounds a response. AWS refuses an assertion of more than 100,000
-	// characters (STS API Reference, AssumeRoleWithSAML); this leaves room for
-	// one that shall be refused by name.
+	// MaxSize bounds a response in bytes. AWS takes far less; this leaves room for
+	// one that Check refuses by name.
 	MaxSize     = 1 << 20
 	maxDepth    = 40
 	maxElements = 10_000

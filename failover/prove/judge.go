@@ -115,6 +115,8 @@ func (j judge) refused(failed []assertion.Failure) error {
 		remedy = "the IdP's sign-on has not taken up the change: look at the app in the IdP, and sign in through it by hand"
 	case has(assertion.Signature):
 		remedy = "compare the app's signing certificate in the IdP with the metadata of the IAM SAML provider (then: samlfailover trust scan); AWS refuses sign-ons until they agree"
+	case has(assertion.Size):
+		remedy = "give the test user fewer roles and attributes; whoever has as many cannot sign in to AWS either"
 	case has(assertion.Algorithm):
 		remedy = "set the app's signature algorithm to SHA-256 in the IdP"
 	case has(assertion.Roles):

@@ -127,6 +127,10 @@ func TestJoinExtendsTheConfig(t *testing.T) {
 	if d.Base != "workforce" || d.Federation.Apps[0].Name != "mine" || d.Federation.Accounts[0].ExternalID != "x" || d.Federation.Accounts[1].ScanRole != "other" {
 		t.Errorf("draft %+v", d)
 	}
+	notes := strings.Join(d.Notes, "\n") // whoever reads the draft has to see what is wider than before
+	if len(d.Notes) != 2 || !strings.Contains(notes, `the app "App b" ("okta/b") is added`) || !strings.Contains(notes, "the Region eu-west-1 is added, because") {
+		t.Errorf("notes %q", d.Notes)
+	}
 	if len(got.Problems) != 1 || got.Problems[0].Code != finding.IdPUnreachable || !strings.Contains(got.Orphans[0].Why, "tenant down") {
 		t.Errorf("problems %v, orphan %v", got.Problems, got.Orphans[0])
 	}

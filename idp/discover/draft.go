@@ -92,11 +92,18 @@ func (d *drafter) place(i int) {
 func (d *drafter) take(name string, a FoundApp) {
 	at := slices.IndexFunc(d.out, func(x Draft) bool { return x.Federation.Name == name })
 	f := &d.out[at].Federation
+	added := func(format string, args ...any) {
+		if d.out[at].Base != "" {
+			d.out[at].Notes = append(d.out[at].Notes, fmt.Sprintf(format, args...))
+		}
+	}
 	if !slices.ContainsFunc(f.Apps, func(have federation.AppRef) bool { return have.String() == a.Ref().String() }) {
 		f.Apps = append(f.Apps, named(f.Apps, a.Ref()))
+		added("the app %q (%q) is added: it leads to an account of this federation", a.Label, a.Ref())
 	}
 	if !a.Region.IsZero() && a.Region.Partition() == f.Partition && !f.Allows(a.Region) {
 		f.Regions = append(f.Regions, a.Region)
+		added("the Region %s is added, because the app %q (%q) is there; take it out if nobody may sign in there", a.Region, a.Label, a.Ref())
 	}
 	for _, l := range a.Providers {
 		if _, taken := d.owner[l.Provider]; taken {

@@ -292,17 +292,6 @@ func (c *checker) health() {
 	}
 }
 
-func (c *checker) store() {
-	s := &c.doc.Store
-	if strings.HasPrefix(s.Dir, "~") {
-		c.fail("store.dir", "~ is not understood here", "write the folder out, or relative to this file")
-		return
-	}
-	if s.Dir != "" && !filepath.IsAbs(s.Dir) {
-		s.Dir = filepath.Join(c.dir, s.Dir)
-	}
-}
-
 // partitions doubts accounts that the base credentials cannot reach.
 func (c *checker) partitions() {
 	base := c.doc.AWS.Region.Partition()

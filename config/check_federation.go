@@ -247,13 +247,23 @@ func (c *checker) ownedBy(path string, doc federationDoc) {
 	}
 }
 
-// mode doubts auto while there is one vantage (spec 7.3).
+// mode doubts auto without three vantages on two networks (spec 7.3).
 func (c *checker) mode(path string, doc federationDoc) {
-	switch {
-	case doc.Mode != string(federation.Auto):
-	case doc.AcceptFewerVantages:
-		c.warn(path+".accept_fewer_vantages", "auto acts on what one vantage sees, so a fault of our own network can look like an outage", "fit for a sandbox or a drill; otherwise use mode: approve")
-	default:
-		c.warn(path+".mode", "auto will hold: it needs three vantages and there is one", "use mode: approve, or accept the risk with accept_fewer_vantages: true")
+	all := c.doc.Store.All()
+	networks := map[string]bool{}
+	for _, v := range all {
+		networks[v.Network] = true
 	}
+	if doc.Mode != string(federation.Auto) || len(all) >= 3 && len(networks) >= 2 {
+		return
+	}
+	sees, there := "one vantage sees", "there is one"
+	if len(all) > 1 {
+		sees, there = fmt.Sprintf("%d vantages on %d networks see", len(all), len(networks)), fmt.Sprintf("there are %d on %d", len(all), len(networks))
+	}
+	if doc.AcceptFewerVantages {
+		c.warn(path+".accept_fewer_vantages", "auto acts on what "+sees+", so a fault of our own network can look like an outage", "fit for a sandbox or a drill; otherwise use mode: approve")
+		return
+	}
+	c.warn(path+".mode", "auto will hold: it needs three vantages on two networks and "+there, "use mode: approve, or accept the risk with accept_fewer_vantages: true")
 }

@@ -13,6 +13,8 @@ func patternOf(name string) (pattern, bool) {
 	switch name {
 	case "name":
 		return pattern{`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`, "a name: letters, digits, dot, dash and underscore, at most 63"}, true
+	case "controller":
+		return pattern{`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`, "a controller's name: letters, digits, dot, dash and underscore, at most 63"}, true
 	case "label":
 		return pattern{`^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]{0,98}[^\s\x00-\x1f\x7f])?$`, "one line of at most 100 characters without a space at its ends"}, true
 	case "id":

@@ -58,6 +58,9 @@ type Secrets struct {
 	Proxy  secret.Value // the proxy URL, zero when none is configured
 	Tokens map[string]secret.Value
 	Proofs map[string]ProofSecrets // by tenant name
+	// StoreKey is zero where the config names none; serve then makes one.
+	StoreKey         secret.Value
+	EarlierStoreKeys []secret.Value
 }
 
 // ProofSecrets are those of a tenant's test user; ClientSecret is OneLogin's.
@@ -97,6 +100,10 @@ func (c *Config) Resolve(r secret.Resolver) (Secrets, error) {
 	}
 	out.AWS.SecretAccessKey = get("aws.secret_access_key", string(c.AWS.SecretAccessKey))
 	out.AWS.SessionToken = get("aws.session_token", string(c.AWS.SessionToken))
+	out.StoreKey = get("store.key", string(c.Store.Key))
+	for i, k := range c.Store.EarlierKeys {
+		out.EarlierStoreKeys = append(out.EarlierStoreKeys, get(fmt.Sprintf("store.earlier_keys[%d]", i), string(k)))
+	}
 	for i, t := range c.Tenants {
 		key, ref := t.credential()
 		out.Tokens[t.Name] = get(fmt.Sprintf("tenants[%d].%s", i, key), string(ref))
@@ -126,6 +133,10 @@ func (c *Config) references() map[string]string {
 	add("aws.access_key_id", string(c.AWS.AccessKeyID))
 	add("aws.secret_access_key", string(c.AWS.SecretAccessKey))
 	add("aws.session_token", string(c.AWS.SessionToken))
+	add("store.key", string(c.Store.Key))
+	for i, k := range c.Store.EarlierKeys {
+		add(fmt.Sprintf("store.earlier_keys[%d]", i), string(k))
+	}
 	for i, t := range c.Tenants {
 		key, ref := t.credential()
 		add(fmt.Sprintf("tenants[%d].%s", i, key), string(ref))

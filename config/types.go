@@ -72,7 +72,7 @@ type document struct {
 	Federations []federationDoc `yaml:"federations" required:"true" min:"1" max:"200" doc:"What moves together: apps, accounts, Regions and one policy (samlfailover idp apps finds them)."`
 	Health      Health          `yaml:"health" doc:"How sign-in endpoints are probed."`
 	Moves       Moves           `yaml:"moves" doc:"How long and how often a move tries before it leaves an app to people."`
-	Store       Store           `yaml:"store" doc:"Where state is kept."`
+	Store       Store           `yaml:"store" doc:"Where state is kept, and with which other controllers it is shared."`
 	Schedules   Schedules       `yaml:"schedules" doc:"What runs by the clock, in UTC. It waits while a Region is suspect or a move is open."`
 }
 
@@ -191,11 +191,6 @@ type Moves struct {
 	StepTimeout  time.Duration `yaml:"step_timeout" default:"1m" min:"5s" max:"10m" doc:"One try of one app: reads, write and read-back."`
 	CallDeadline time.Duration `yaml:"call_deadline" default:"15s" min:"2s" max:"1m" doc:"The most that one write may take. A write starts only while the leader's lease lasts longer, and a new leader waits so long before it goes on with an open move."`
 	ProofTimeout time.Duration `yaml:"proof_timeout" default:"30s" min:"1s" max:"30s" doc:"How long a failover waits for the proof of its lead app before the other apps follow."`
-}
-
-// Store is where state is kept. Dir is absolute after loading.
-type Store struct {
-	Dir string `yaml:"dir" default:"data" doc:"Folder for the audit record, inventories and the local socket, relative to this file."`
 }
 
 // Schedules are cron lines in UTC, @hourly and the like, "@every 90m", or "off".

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"strings"
 	"sync"
 	"time"
@@ -56,7 +57,6 @@ func (r *reloads) applied(digest, trigger string, changes []config.Difference) {
 // loops, which it holds at rest, go.
 type successor struct {
 	engine  *engine
-	use     *control.Control
 	trigger string
 	changes []config.Difference
 	release func()
@@ -112,7 +112,7 @@ func (s *Service) prepare(ctx context.Context, e *engine, k *keeping, trigger st
 	if o.Config, err = config.Load(e.o.Config.Path(), config.Options{}); err != nil {
 		return nil, err
 	}
-	if o.Config.Store != e.o.Config.Store {
+	if !reflect.DeepEqual(o.Config.Store, e.o.Config.Store) {
 		return nil, errors.New("store: where the state is kept cannot change while the controller runs; restart it, or put the former store section back")
 	}
 	next := &successor{trigger: trigger, changes: config.Diff(e.o.Config, o.Config)}
@@ -122,7 +122,7 @@ func (s *Service) prepare(ctx context.Context, e *engine, k *keeping, trigger st
 	if next.engine, err = newEngine(o); err != nil {
 		return nil, err
 	}
-	if next.use, err = next.engine.assemble(k); err != nil {
+	if err := next.engine.assemble(k); err != nil {
 		next.engine.network.Close()
 		return nil, err
 	}
@@ -184,9 +184,10 @@ func (s *Service) rest(ctx context.Context, e *engine, k *keeping, next *success
 func (s *engine) hold(ctx context.Context) (release func(), ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, holdFor)
 	defer cancel()
-	free, held := make(chan struct{}), make(chan struct{}, len(s.loops))
+	loops := s.leading()
+	free, held := make(chan struct{}), make(chan struct{}, len(loops))
 	var asking sync.WaitGroup
-	for _, l := range s.loops {
+	for _, l := range loops {
 		asking.Go(func() {
 			_ = l.Exclusively(ctx, func(ctx context.Context) error { // one that is not held is not counted
 				held <- struct{}{}
@@ -198,7 +199,7 @@ func (s *engine) hold(ctx context.Context) (release func(), ok bool) {
 			})
 		})
 	}
-	for range s.loops {
+	for range loops {
 		select {
 		case <-held:
 		case <-ctx.Done():
@@ -213,7 +214,7 @@ func (s *engine) hold(ctx context.Context) (release func(), ok bool) {
 // void takes back what the engine has proposed: it was computed under the config
 // that goes.
 func (s *Service) void(ctx context.Context, e *engine, k *keeping) {
-	for name, l := range e.loops {
+	for name, l := range e.leading() {
 		p := l.Status().Proposal
 		if p == nil {
 			continue

@@ -20,11 +20,11 @@ import (
 	"github.com/samlfailover/samlfailover/inventory"
 )
 
-// schedule lists the work by the clock.
-func (s *engine) schedule(record *recorder) []job {
+// schedule lists the work by the clock: the leader's.
+func (s *engine) schedule(record *trail, seat *seat) []job {
 	at := s.o.Config.Schedules
 	return []job{
-		{name: "app_reads", when: at.AppReads, always: true, run: func(ctx context.Context) error { return readAll(ctx, s.loops) }},
+		{name: "app_reads", when: at.AppReads, always: true, run: func(ctx context.Context) error { return readAll(ctx, seat.loops) }},
 		{name: "token_check", when: at.TokenCheck, always: true, run: s.checkTokens},
 		{name: "trust_scan", when: at.TrustScan, run: func(ctx context.Context) error { return s.scanAll(ctx) }},
 		{name: "report", when: at.Report, run: func(context.Context) error { return s.report() }},
@@ -70,7 +70,7 @@ func (s *engine) scanAll(ctx context.Context) error {
 			continue
 		}
 		errs = append(errs, s.scan(ctx, f))
-		s.loops[f.Name].Kick()
+		s.kick(f.Name)
 	}
 	return errors.Join(errs...)
 }
@@ -104,11 +104,11 @@ func (s *engine) scan(ctx context.Context, f federation.Federation) error {
 // firstScan scans once at the start if nothing is known, or only what is too
 // old to count. It lets the probes speak first: a controller may well be started
 // in an outage, and then nobody asks IAM.
-func (s *engine) firstScan(ctx context.Context) {
+func (s *engine) firstScan(ctx context.Context, seat *seat) {
 	if !s.board.awaitAll(ctx) {
 		return
 	}
-	j := s.jobs()
+	j := s.jobs(seat)
 	j.ledger = nil // no job of the schedule
 	for _, f := range s.feds {
 		snap, err := s.keeper.LoadRoles(f.Name)
@@ -120,7 +120,7 @@ func (s *engine) firstScan(ctx context.Context) {
 			s.o.Log.Warn("the last scan cannot be read", "federation", f.Name, "error", err)
 		}
 		j.once(ctx, job{name: "first trust_scan of " + f.Name, run: func(ctx context.Context) error { return s.scan(ctx, f) }})
-		s.loops[f.Name].Kick()
+		s.kick(f.Name)
 	}
 }
 

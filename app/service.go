@@ -14,7 +14,6 @@ import (
 
 	"github.com/samlfailover/samlfailover/awsaccess"
 	"github.com/samlfailover/samlfailover/config"
-	"github.com/samlfailover/samlfailover/control"
 	"github.com/samlfailover/samlfailover/failover"
 	"github.com/samlfailover/samlfailover/failover/controller"
 	"github.com/samlfailover/samlfailover/failover/move"
@@ -24,29 +23,30 @@ import (
 	"github.com/samlfailover/samlfailover/inventory"
 	"github.com/samlfailover/samlfailover/outbound"
 	"github.com/samlfailover/samlfailover/signin"
+	"github.com/samlfailover/samlfailover/store"
 )
 
-// vantage is the name of this process as a place to probe from.
-const vantage = "local"
-
-// engine is what one config makes of the controller: probes, one loop per
-// federation and scheduled work. Another config is another engine; what both
-// share is the Service's.
+// engine is what one config makes of the controller: probes, and in turn the
+// work of one who leads or of one who follows. Another config is another
+// engine; what both share is the Service's.
 type engine struct {
-	o       Options
-	network *outbound.Network
-	vendors move.Vendors
-	base    *awsaccess.Access
-	feds    []federation.Federation
-	board   *board
-	shares  *shares
-	ledger  *ledger
-	keeper  inventory.Keeper
-	digest  string
-	loops   map[string]*controller.Controller // by start
-	probes  *probe.Runner
+	o        Options
+	secrets  config.Secrets
+	network  *outbound.Network
+	vendors  move.Vendors
+	base     *awsaccess.Access
+	feds     []federation.Federation
+	board    *board
+	shares   *shares
+	keeper   inventory.Keeper
+	digest   string
+	exchange *exchange
+	probes   *probe.Runner
 
 	scanning sync.Mutex // held by the one scan that may run
+
+	mu    sync.Mutex
+	loops map[string]*controller.Controller // while this controller leads
 }
 
 // newEngine wires an engine; it opens nothing and starts nothing. One that is
@@ -56,7 +56,7 @@ func newEngine(o Options) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &engine{o: o, network: network, digest: o.Config.Digest(), feds: o.Config.Federations(), keeper: inventory.Keeper{Dir: inventoryDir(o.Config.Store.Dir)}}
+	s := &engine{o: o, secrets: secrets, network: network, digest: o.Config.Digest(), feds: o.Config.Federations(), keeper: inventory.Keeper{Dir: inventoryDir(o.Config.Store.Dir)}}
 	if s.vendors, err = vendors(o.Config, secrets, network, o.Log); err != nil {
 		network.Close()
 		return nil, err
@@ -65,8 +65,12 @@ func newEngine(o Options) (*engine, error) {
 		network.Close()
 		return nil, err
 	}
-	h := o.Config.Health
-	s.board = newBoard(1, regionsOf(s.feds), 2*h.Interval+h.Timeout)
+	h, vantages := o.Config.Health, len(o.Config.Store.All())
+	age := 2*h.Interval + h.Timeout
+	if vantages > 1 {
+		age += shareLong // on the way through the store
+	}
+	s.board = newBoard(vantages, regionsOf(s.feds), age)
 	s.shares = newShares(s.keeper, s.feds, o.Log)
 	return s, nil
 }
@@ -86,38 +90,96 @@ func regionsOf(feds []federation.Federation) []signin.Region {
 	return out
 }
 
-// assemble puts the engine together on what the service keeps, and returns its
-// use cases.
-func (s *engine) assemble(k *keeping) (*control.Control, error) {
+// vantage is the name of this process as a place to probe from.
+func (s *engine) vantage() string { return s.o.Config.Store.Name }
+
+// vantages are the configured ones: every controller is one.
+func (s *engine) vantages() (all []failover.Vantage, names []string) {
+	for _, c := range s.o.Config.Store.All() {
+		all, names = append(all, failover.Vantage{Name: c.Name, Network: c.Network}), append(names, c.Name)
+	}
+	return all, names
+}
+
+// assemble puts the engine together on what the service keeps. That it can both
+// lead and follow is found out here, not when it has to.
+func (s *engine) assemble(k *keeping) error {
 	s.shares.load()
-	s.ledger = &ledger{record: k.record, log: s.o.Log}
-	mover, err := s.mover(k)
-	if err != nil {
-		return nil, err
-	}
-	if s.loops, err = s.controllers(mover, k); err != nil {
-		return nil, err
-	}
+	_, names := s.vantages()
+	s.exchange = newExchange(k.store, s.board, s.vantage(), names, k.lookout.suspect, s.o.Log)
+	var err error
 	if s.probes, err = probe.NewRunner(s.probing()); err != nil {
-		return nil, err
+		return err
 	}
-	return s.control(mover, k), nil
+	_, err = s.seat(k, follower(k))
+	return err
 }
 
 // run works until ctx ends or a part of it fails, joins everything that it
 // started, and closes the network.
-func (s *engine) run(ctx context.Context, record *recorder) error {
+func (s *engine) run(ctx context.Context, k *keeping) error {
 	defer s.network.Close()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.probes.Run(ctx) })
 	g.Go(func() error { warm(ctx, s.vendors, s.o.Log); return nil })
-	for _, loop := range s.loops {
-		g.Go(func() error { return loop.Run(ctx) })
-	}
-	g.Go(func() error { return s.jobs().run(ctx, s.schedule(record)) })
-	g.Go(func() error { s.firstScan(ctx); return nil })
-	g.Go(func() error { s.shares.watch(ctx, func(name string) { s.loops[name].Kick() }); return nil })
+	g.Go(func() error { s.exchange.run(ctx); return nil })
+	g.Go(func() error { s.introduce(ctx, k); return nil })
+	g.Go(func() error { s.shares.watch(ctx, s.kick); return nil })
+	g.Go(func() error { s.verifyInTrouble(ctx, k.lookout); return nil })
+	g.Go(func() error { return s.serve(ctx, k) })
 	return g.Wait()
+}
+
+// introduce tells the other controllers of this one and of its config.
+func (s *engine) introduce(ctx context.Context, k *keeping) {
+	for told := false; ctx.Err() == nil; pauseFor(ctx, standAgain) {
+		err := k.store.Announce(ctx, store.Controller{Version: s.o.Version, Digest: s.digest, Since: k.started})
+		if err == nil {
+			return // the store goes on telling them
+		}
+		if !told && ctx.Err() == nil {
+			s.o.Log.Warn("the other controllers cannot be told of this one now", "error", err)
+		}
+		told = true
+	}
+}
+
+// verifyInTrouble has the store verified whenever trouble begins: before a move
+// that may come of it, and not only by the clock.
+func (s *engine) verifyInTrouble(ctx context.Context, l *lookout) {
+	for news, before := s.board.changes(), false; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-news:
+		}
+		trouble := s.board.suspicious()
+		if trouble && !before {
+			l.suspect()
+		}
+		before = trouble
+	}
+}
+
+// leading returns the loops that run while this controller leads, by federation.
+func (s *engine) leading() map[string]*controller.Controller {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.loops
+}
+
+// leads sets the loops that run; nil when there are none.
+func (s *engine) leads(loops map[string]*controller.Controller) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.loops = loops
+}
+
+// kick has the loop of a federation look again.
+func (s *engine) kick(federation string) {
+	if l := s.leading()[federation]; l != nil {
+		l.Kick()
+	}
 }
 
 // announce writes the start log: what a person has to know about the way out
@@ -132,30 +194,9 @@ func (s *engine) announce() {
 	for _, v := range awsaccess.EndpointVariables(s.o.Env) {
 		s.o.Log.Warn("the environment names an AWS endpoint of its own", "variable", v, "obeyed", s.o.Config.Network.AllowEndpointOverride)
 	}
-	s.o.Log.Warn("one vantage only: a fault of this machine's own network can look like an outage")
-}
-
-func (s *engine) mover(k *keeping) (*move.Mover, error) {
-	prover := s.o.Prover
-	if prover == nil {
-		var err error
-		if prover, err = newProver(s.o.Config, s.vendors, s.shares.providers); err != nil {
-			return nil, err
-		}
+	if len(s.o.Config.Store.All()) < 2 {
+		s.o.Log.Warn("one vantage only: a fault of this machine's own network can look like an outage")
 	}
-	return move.New(move.Config{
-		Federation: func(name string) (federation.Federation, bool) {
-			f, err := control.Pick(s.feds, name)
-			return f, err == nil && name != ""
-		},
-		Apps: s.vendors, Journal: k.journal, Term: k.term, Brakes: k.journal, Recorder: k.record, Prover: prover, Log: s.o.Log, Limits: limits(s.o.Config.Moves),
-		Events: func(e move.Event) {
-			k.events.Publish(e)
-			if s.o.OnMove != nil {
-				s.o.OnMove(e)
-			}
-		},
-	})
 }
 
 // limits are the config's bounds of a move.
@@ -164,46 +205,13 @@ func limits(m config.Moves) move.Limits {
 		CallDeadline: m.CallDeadline, ProofTimeout: m.ProofTimeout}
 }
 
-// controllers makes one per federation.
-func (s *engine) controllers(mover *move.Mover, k *keeping) (map[string]*controller.Controller, error) {
-	out := map[string]*controller.Controller{}
-	for _, f := range s.feds {
-		c := controller.Config{
-			Federation: f, ConfigDigest: s.digest, Vantages: []failover.Vantage{{Name: vantage}}, Apps: s.vendors, Verdicts: s.board,
-			Changed: s.board.changes(), Shares: s.shares, Moves: k.journal, Brakes: k.journal, Mover: mover, Recorder: k.record, Known: s.known(f.Name),
-			Keep: func(apps []failover.AppState) { s.keepApps(f.Name, apps) }, Events: s.o.OnDecision, Log: s.o.Log,
-			ReadEvery: -1, // schedules.app_reads
-		}
-		if f.Policy.Prefer == federation.PreferLatency {
-			c.Latencies = s.board.latencyMedians
-		}
-		loop, err := controller.New(c)
-		if err != nil {
-			return nil, err
-		}
-		out[f.Name] = loop
-	}
-	return out, nil
-}
-
-func (s *engine) control(m *move.Mover, k *keeping) *control.Control {
-	c := &control.Control{Federations: s.feds, Loops: map[string]control.Loop{}, Brakes: k.journal, Moves: k.journal, Undoer: m, Jobs: s.ledger.list,
-		Reload: k.reload.status, Record: k.record, Events: k.events,
-		Info: control.Info{Version: s.o.Version, Config: s.o.Config.Path(), ConfigDigest: s.digest, Started: k.started,
-			Vantages: []string{vantage}, Proxy: s.network.Describe().Proxy}}
-	for name, l := range s.loops {
-		c.Loops[name] = l
-	}
-	return c
-}
-
 func (s *engine) probing() probe.RunnerOptions {
 	h := s.o.Config.Health
 	return probe.RunnerOptions{
-		Asker:   probe.New(probe.Options{Network: s.network, Timeout: h.Timeout, Vantage: vantage, Logger: s.o.Log}),
-		Vantage: vantage, Regions: regionsOf(s.feds), Timeout: h.Timeout, Kinds: kinds(h.Kinds),
+		Asker:   probe.New(probe.Options{Network: s.network, Timeout: h.Timeout, Vantage: s.vantage(), Logger: s.o.Log}),
+		Vantage: s.vantage(), Regions: regionsOf(s.feds), Timeout: h.Timeout, Kinds: kinds(h.Kinds),
 		Rules:   health.Rules{Fall: h.Fall, Rise: h.Rise, Interval: h.Interval, FastInterval: h.FastInterval},
-		Publish: s.board.publish, Logger: s.o.Log,
+		Publish: s.exchange.publish, Logger: s.o.Log,
 	}
 }
 
@@ -213,21 +221,6 @@ func kinds(names []string) []health.Kind {
 		out = append(out, health.Kind(n))
 	}
 	return out
-}
-
-// jobs are the rules of scheduled work: it waits while a Region is suspect or a
-// move is open.
-func (s *engine) jobs() jobs {
-	still := func() bool {
-		for _, l := range s.loops {
-			if l.Status().Moving {
-				return false
-			}
-		}
-		return true
-	}
-	return jobs{calm: func() bool { return still() && !s.board.suspicious() }, settled: func() bool { return still() && s.board.settled() },
-		log: s.o.Log, ledger: s.ledger}
 }
 
 // owner is the OS user of this process.

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -14,8 +17,8 @@ import (
 	"github.com/samlfailover/samlfailover/failover"
 	"github.com/samlfailover/samlfailover/failover/controller"
 	"github.com/samlfailover/samlfailover/failover/move"
-	"github.com/samlfailover/samlfailover/failover/move/memory"
 	"github.com/samlfailover/samlfailover/server"
+	"github.com/samlfailover/samlfailover/store"
 )
 
 // Options make a Service. Prover stands in for the test users of the config; it,
@@ -31,8 +34,11 @@ type Options struct {
 	Reload <-chan os.Signal
 	// LookEvery is how often the config's file is looked at; default 2 s.
 	LookEvery time.Duration
-	// Ready is called once the socket answers.
+	// Ready is called once the socket answers, and a controller that is alone
+	// leads.
 	Ready func(socket string)
+	// UnsafeNoSync leaves out the store's syncs to the disk: for tests.
+	UnsafeNoSync bool
 }
 
 // Service is the running controller: the local API, the records, and the engine
@@ -57,12 +63,35 @@ func New(o Options) (*Service, error) {
 
 // keeping is what outlives a config.
 type keeping struct {
-	record  *recorder
-	journal journal
-	term    move.Term
+	record  *trail
+	store   *store.Store
+	helm    *helm
+	lookout *lookout
+	eyes    eyes
 	events  *control.Broker
 	started time.Time
 	reload  *reloads
+	api     *server.Server
+
+	seated    chan struct{} // closed once the use cases of a seat answer
+	installed sync.Once
+}
+
+// install makes the API answer with other use cases.
+func (k *keeping) install(use *control.Control) {
+	k.api.Use(use)
+	k.installed.Do(func() { close(k.seated) })
+}
+
+// Report implements control.Storage.
+func (k *keeping) Report() control.StoreReport { return k.lookout.report() }
+
+// Backup implements control.Storage. It writes over nothing.
+func (k *keeping) Backup(ctx context.Context, path string) (control.StoreManifest, error) {
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		return control.StoreManifest{}, &control.Failure{Kind: control.Invalid, Message: path + " exists already, and a backup writes over nothing: choose another name"}
+	}
+	return k.store.Backup(ctx, path)
 }
 
 // journal is everything that is kept about moves.
@@ -73,7 +102,8 @@ type journal interface {
 }
 
 // Run works until ctx ends or a part of it fails, and joins everything that it
-// started. Call it once.
+// started. When ctx ends, the step of a move that runs is ended first, and the
+// leadership is handed over. Call it once.
 func (s *Service) Run(ctx context.Context) (err error) {
 	dir := s.o.Config.Store.Dir
 	e := s.first
@@ -86,11 +116,16 @@ func (s *Service) Run(ctx context.Context) (err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make the data folder: %w", err)
 	}
-	record, err := openRecorder(filepath.Join(dir, AuditFile))
+	file, err := openRecorder(filepath.Join(dir, AuditFile))
 	if err != nil {
 		return fmt.Errorf("start a controller on the data folder %s: %w", dir, err)
 	}
-	defer func() { err = errors.Join(err, record.Close()) }()
+	defer func() { err = errors.Join(err, file.Close()) }()
+	st, err := s.openStore(ctx)
+	if err != nil {
+		return fmt.Errorf("start a controller on the data folder %s: %w", dir, err)
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
 	place, err := server.PlaceOf(dir)
 	if err != nil {
 		return err
@@ -101,40 +136,72 @@ func (s *Service) Run(ctx context.Context) (err error) {
 	}
 	defer l.Close() //nolint:errcheck // the server has closed it already
 
-	j, term := memory.New().Lead()
-	k := &keeping{record: record, journal: j, term: term, events: &control.Broker{}, started: time.Now().UTC(), reload: &reloads{}}
+	k := &keeping{record: &trail{recorder: file, log: s.o.Log}, store: st, helm: newHelm(st, s.o.Log), eyes: eyes{store: st}, events: &control.Broker{},
+		started: time.Now().UTC(), reload: &reloads{}, seated: make(chan struct{})}
+	k.lookout = newLookout(st, k.helm, k.record, s.o.Config.Store.Name, s.o.Log)
 	e.announce()
-	use, err := e.assemble(k)
-	if err != nil {
+	if err := e.assemble(k); err != nil {
 		return err
 	}
-	api, err := server.New(server.Options{UseCases: use, Token: token, Owner: owner(), Log: s.o.Log})
-	if err != nil {
+	if k.api, err = server.New(server.Options{UseCases: &control.Control{}, Token: token, Owner: owner(), Log: s.o.Log}); err != nil {
 		return err
 	}
-	if err := record.Record(ctx, failover.Controller, "controller.started", "config "+e.digest,
+	if err := k.record.Record(ctx, failover.Controller, "controller.started", "config "+e.digest,
 		map[string]any{"version": s.o.Version, "network": e.network.Describe(), "proven_kinds": provenKinds(s.o.Config.Tenants)}); err != nil {
 		return fmt.Errorf("record the start: %w", err)
 	}
 	started = true
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return s.supervise(ctx, e, k, api) })
-	g.Go(func() error { return api.Serve(ctx, l) })
-	if s.o.Ready != nil {
-		s.o.Ready(place.Socket)
+	return s.together(ctx, e, k, l, place.Socket)
+}
+
+// together runs every part: the election goes on until everything else has
+// ended, so that the last step of a move can still be noted.
+func (s *Service) together(ctx context.Context, e *engine, k *keeping, l net.Listener, socket string) error {
+	standing, resign := context.WithCancel(context.WithoutCancel(ctx))
+	var election sync.WaitGroup
+	defer election.Wait()
+	defer resign()
+	election.Go(func() { k.helm.run(standing) })
+	if s.o.Config.Store.Alone() {
+		select { // nobody else can lead
+		case <-k.helm.settled:
+		case <-k.store.Failed():
+		case <-ctx.Done():
+		}
 	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.supervise(ctx, e, k) })
+	g.Go(func() error { k.lookout.run(ctx); return nil })
+	g.Go(func() error {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-k.store.Failed():
+			return fmt.Errorf("the store has failed; the next start goes on with what it holds: %w", k.store.Err())
+		}
+	})
+	g.Go(func() error {
+		select {
+		case <-k.seated:
+		case <-ctx.Done():
+		}
+		if s.o.Ready != nil && ctx.Err() == nil {
+			s.o.Ready(socket)
+		}
+		return k.api.Serve(ctx, l)
+	})
 	return g.Wait()
 }
 
 // supervise runs the engine, and puts another in its place when the config has
 // changed.
-func (s *Service) supervise(ctx context.Context, e *engine, k *keeping, api *server.Server) error {
+func (s *Service) supervise(ctx context.Context, e *engine, k *keeping) error {
 	file := &watch{path: e.o.Config.Path()}
 	file.take()
 	for {
 		running, stop := context.WithCancel(ctx)
 		done := make(chan error, 1)
-		go func() { done <- e.run(running, k.record) }()
+		go func() { done <- e.run(running, k) }()
 		next, err := s.successor(ctx, e, k, file, done)
 		stop()
 		if next == nil {
@@ -147,7 +214,6 @@ func (s *Service) supervise(ctx context.Context, e *engine, k *keeping, api *ser
 		}
 		e = next.engine
 		e.announce()
-		api.Use(next.use)
 		k.reload.applied(e.digest, next.trigger, next.changes)
 		s.o.Log.Warn("the config was read again and is in force", "digest", e.digest, "changes", len(next.changes))
 	}

@@ -216,7 +216,7 @@ func (p *place) start() *service {
 	p.t.Helper()
 	s := &service{place: p, log: &journal{}}
 	ready := make(chan struct{})
-	svc, err := app.New(app.Options{Setup: p.setup(s.log), Version: "test", Reload: p.reload, LookEvery: glance, Ready: func(string) { close(ready) }})
+	svc, err := app.New(app.Options{Setup: p.setup(s.log), Version: "test", Reload: p.reload, LookEvery: glance, UnsafeNoSync: true, Ready: func(string) { close(ready) }})
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -95,6 +95,9 @@ func (c *Control) brake(ctx context.Context, actor Actor, r BrakeRequest, b fail
 	if err := checkReason(r.Reason); err != nil {
 		return BrakeAnswer{}, err
 	}
+	if err := c.mayAct(); err != nil {
+		return BrakeAnswer{}, err
+	}
 	b.ID = string(b.Kind) + "-" + strings.ToLower(rand.Text()[:5])
 	b.By, b.Reason, b.Since = actor.String(), r.Reason, time.Now().UTC()
 	if r.For != "" {
@@ -180,6 +183,9 @@ func (c *Control) Unlock(ctx context.Context, actor Actor, r ReleaseRequest) (Re
 // release records and releases brakes of all that are set.
 func (c *Control) release(ctx context.Context, actor Actor, chosen, all []failover.Brake) (ReleaseAnswer, error) {
 	out := ReleaseAnswer{}
+	if err := c.mayAct(); err != nil {
+		return out, err
+	}
 	for _, b := range chosen {
 		if err := c.Record.Record(ctx, actor.String(), string(b.Kind)+".released", b.What(), b); err != nil {
 			return out, notRecorded(err)

@@ -40,6 +40,7 @@ type Control struct {
 	Brakes      move.Brakes
 	Moves       controller.Moves
 	Undoer      Undoer
+	Storage     Storage              // nil: no store, and this controller leads
 	Jobs        func() []JobStatus   // nil: none
 	Reload      func() *ReloadStatus // nil: never reloads
 	Record      Recorder
@@ -143,6 +144,9 @@ func (c *Control) Move(ctx context.Context, actor Actor, r MoveRequest, follow f
 	if r.DryRun {
 		d, err := c.Plan(ctx, actor, r)
 		return MoveAnswer{Decision: d}, err
+	}
+	if err := c.mayAct(); err != nil {
+		return MoveAnswer{}, err
 	}
 	req, _, err := c.request(actor, r)
 	if err != nil {

@@ -18,6 +18,7 @@ type Status struct {
 	Controller  Info               `json:"controller"`
 	At          time.Time          `json:"at"`
 	Federations []FederationStatus `json:"federations"`
+	Store       *StoreReport       `json:"store,omitempty"` // with who leads
 	Schedules   []JobStatus        `json:"schedules,omitempty"`
 	Reload      *ReloadStatus      `json:"reload,omitempty"` // the last one, if there was any
 }
@@ -79,6 +80,10 @@ func (c *Control) Status(ctx context.Context) Status {
 	}
 	if c.Reload != nil {
 		out.Reload = c.Reload()
+	}
+	if c.Storage != nil {
+		report := c.Storage.Report()
+		out.Store = &report
 	}
 	brakes, err := c.Brakes.Brakes(ctx)
 	for _, f := range c.Federations {

@@ -37,6 +37,9 @@ func (c *Control) Undo(ctx context.Context, actor Actor, r UndoRequest, follow f
 	if err := checkOverrides(r.Overrides); err != nil {
 		return MoveAnswer{}, err
 	}
+	if err := c.mayAct(); err != nil && !r.DryRun {
+		return MoveAnswer{}, err
+	}
 	f, past, err := c.undoable(ctx, r)
 	if err != nil {
 		return MoveAnswer{}, err

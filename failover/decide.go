@@ -114,8 +114,11 @@ func (v *view) fixed() (string, ruling) {
 		}
 	}
 	if o := v.s.OpenMove; o != nil {
-		return MoveOpen, hold(fmt.Sprintf("move %s (%s to %s) has begun at %s and has not ended", o.ID, o.Cause, o.To, clock(o.Started)),
-			"the end of that move; the leader resumes it by itself")
+		ends := "the end of that move; the leader resumes it by itself"
+		if len(v.s.Distrusted) > 0 {
+			ends = "a store that verifies: until then nobody goes on with the move (" + StoreIntegrity + ")"
+		}
+		return MoveOpen, hold(fmt.Sprintf("move %s (%s to %s) has begun at %s and has not ended", o.ID, o.Cause, o.To, clock(o.Started)), ends)
 	}
 	return "", ruling{}
 }
@@ -131,7 +134,7 @@ func badRequest(r Request) string {
 	known := Standard().Names()
 	for _, o := range r.Overrides {
 		switch {
-		case slices.Contains([]string{AllowedRegions, MoveOpen, BadRequest, NothingToMove, JournalUnread, CannotStart}, o):
+		case slices.Contains([]string{AllowedRegions, MoveOpen, BadRequest, NothingToMove, JournalUnread, CannotStart, NotLeader, StoreIntegrity}, o):
 			return o + " cannot be overridden by anyone"
 		case !slices.Contains(known, o):
 			return fmt.Sprintf("there is no rule %q to override (rules: %s)", o, strings.Join(known, ", "))

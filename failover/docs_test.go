@@ -27,13 +27,17 @@ asks for; the operator may put it aside by name (` + "`--override RULE`" + `), a
 		if r.BindsRequest {
 			binds = "yes"
 		}
+		if r.Name == StoreIntegrity {
+			binds = "yes, and nobody can put it aside"
+		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", r.Name, r.Doc, r.Example, binds)
 	}
 	fmt.Fprintf(&b, `
 Nobody can put these aside: `+"`%s`"+` (the request itself cannot be carried out), `+"`%s`"+` (the Region is not one of the
 federation's), `+"`%s`"+` (one move at a time), `+"`%s`"+` (no app would change), `+"`%s`"+` (nobody knows which moves are open),
-`+"`%s`"+` (the last try to start a move failed, such as for want of an audit record).
-`, BadRequest, AllowedRegions, MoveOpen, NothingToMove, JournalUnread, CannotStart)
+`+"`%s`"+` (the last try to start a move failed, such as for want of an audit record), `+"`%s`"+` (another controller leads, or none does), and the
+rule `+"`%s`"+`.
+`, BadRequest, AllowedRegions, MoveOpen, NothingToMove, JournalUnread, CannotStart, NotLeader, StoreIntegrity)
 	return b.Bytes()
 }
 

@@ -80,7 +80,7 @@ func (v *view) findings() []finding.Finding {
 	for _, a := range v.apps {
 		out = append(out, a.state.App.Findings...)
 	}
-	return out
+	return append(out, v.s.Distrusted...)
 }
 
 // Explain tells a decision in lines for a terminal or a log, escaped (spec

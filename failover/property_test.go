@@ -50,6 +50,12 @@ func drawSituation(t *rapid.T) Situation {
 			Federation: rapid.SampledFrom([]string{"", "corp", "other"}).Draw(t, "braked"), App: rapid.SampledFrom([]string{"", ref("a").String(), ref("b").String()}).Draw(t, "app"),
 			Until: rapid.SampledFrom([]time.Time{{}, now, now.Add(time.Minute)}).Draw(t, "until")})
 	}
+	if rapid.IntRange(0, 9).Draw(t, "distrust") == 0 {
+		s.Distrusted = []finding.Finding{changedRecord()}
+	}
+	if rapid.IntRange(0, 9).Draw(t, "disagree") == 0 {
+		s.Controllers = []ControllerState{{"a", "c0ffee"}, {"b", "0ld"}}
+	}
 	if rapid.IntRange(0, 3).Draw(t, "request") == 0 {
 		s = ask(s, rapid.SampledFrom(regions).Draw(t, "to"), rapid.SliceOf(rapid.SampledFrom(Standard().Names())).Draw(t, "overrides")...)
 	}

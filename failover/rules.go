@@ -8,20 +8,24 @@ import (
 
 // The names of the rules, as users see them and as overrides name them.
 const (
-	Paused        = "paused"
-	Locked        = "locked"
-	ActiveUnknown = "active-unknown"
-	ActiveHealthy = "active-healthy"
-	FailbackDue   = "failback-due"
-	Confirming    = "confirming"
-	OwnNetwork    = "own-network"
-	Quorum        = "quorum"
-	IdPDown       = "idp-down"
-	NoCandidate   = "no-candidate"
-	NotReady      = "not-ready"
-	Cooldown      = "cooldown"
-	BudgetSpent   = "budget"
-	Approval      = "approval"
+	Paused = "paused"
+	Locked = "locked"
+	// StoreIntegrity is the one rule that nobody can put aside: what cannot be
+	// recorded where it is believed must not be done (spec 8.6, record first).
+	StoreIntegrity = "store-integrity"
+	ConfigDisagree = "config-disagree"
+	ActiveUnknown  = "active-unknown"
+	ActiveHealthy  = "active-healthy"
+	FailbackDue    = "failback-due"
+	Confirming     = "confirming"
+	OwnNetwork     = "own-network"
+	Quorum         = "quorum"
+	IdPDown        = "idp-down"
+	NoCandidate    = "no-candidate"
+	NotReady       = "not-ready"
+	Cooldown       = "cooldown"
+	BudgetSpent    = "budget"
+	Approval       = "approval"
 )
 
 // What holds although it is no rule that anyone could leave out or override
@@ -33,6 +37,7 @@ const (
 	NothingToMove  = "nothing-to-move" // no app would change
 	CannotStart    = "cannot-start"    // the last try to start the move failed, the next one comes soon
 	JournalUnread  = "journal-unread"  // open and past moves cannot be read
+	NotLeader      = "not-leader"      // another controller leads, or none does
 )
 
 // Rule is one reason to hold or to ask first. A rule can only remove options:
@@ -74,6 +79,12 @@ func Standard() Rules {
 		{Paused, "A person has stopped this federation from moving.",
 			"During a change freeze the on-call engineer pauses the federation; an outage is shown and nothing moves.",
 			true, checkPaused},
+		{StoreIntegrity, "A record in the store that is not what was stored: nothing is moved on its word.",
+			"Somebody has changed a record of a past move with an etcd client.",
+			true, checkStoreIntegrity},
+		{ConfigDisagree, "Controllers with different configs would not decide the same; auto waits until they agree.",
+			"Two of three controllers run with the new config, the third still with the old one.",
+			false, checkConfigDisagree},
 		{Locked, "An app that a person has locked is not written; it stays, the others move.",
 			"A consultant tests in the only app of the federation and has locked it for two hours.",
 			true, checkLocked},

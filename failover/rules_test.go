@@ -38,6 +38,11 @@ func ruleRows() []ruleRow {
 		{Paused, "a person paused it until later", with(outage(), func(s *Situation) {
 			s.Brakes = []Brake{{ID: "p1", Kind: BrakePause, Federation: "corp", By: "ann", Reason: "freeze", Since: now, Until: now.Add(time.Second)}}
 		}), Hold, Move, "ann paused federation corp", "samlfailover resume p1"},
+		{StoreIntegrity, "a record of the store was changed", with(outage(), func(s *Situation) { s.Distrusted = []finding.Finding{changedRecord()} }),
+			Hold, Move, "samlfailover/journal/corp/past/1: it was changed", "store restore"},
+		{ConfigDisagree, "the controllers have different configs", with(outage(), func(s *Situation) {
+			s.Controllers = []ControllerState{{"a", "c0ffee"}, {"b", "c0ffee"}, {"c", "0ld"}}
+		}), Hold, Move, "a c0ffee, b c0ffee, c 0ld", "the same config"},
 		{Locked, "its only apps are locked", with(outage(), func(s *Situation) { s.Brakes = []Brake{lockOn("a"), lockOn("b")} }),
 			Hold, Hold, "ann locked app okta/0oaa", "samlfailover unlock lock-a, samlfailover unlock lock-b"},
 		{Locked, "everything is locked", with(outage(), func(s *Situation) { s.Brakes = []Brake{lockOn("")} }),
@@ -107,6 +112,11 @@ func ruleRows() []ruleRow {
 	}
 }
 
+// changedRecord is what a store says of a record that was changed.
+func changedRecord() finding.Finding {
+	return finding.Finding{Code: finding.StoreIntegrity, Subject: "samlfailover/journal/corp/past/1", What: "it was changed"}
+}
+
 // lockOn is a lock on the test app n, or on everything.
 func lockOn(n string) Brake {
 	b := Brake{ID: "lock-" + n, Kind: BrakeLock, By: "ann", Reason: "audit", Since: now.Add(-time.Hour)}
@@ -169,7 +179,7 @@ func TestMinoritySuspicionChangesNothing(t *testing.T) {
 // spec 8.1
 func TestOrderIsFixed(t *testing.T) {
 	t.Parallel()
-	want := []string{"paused", "locked", "active-unknown", "active-healthy", "failback-due", "confirming", "own-network", "quorum", "idp-down",
+	want := []string{"paused", "store-integrity", "config-disagree", "locked", "active-unknown", "active-healthy", "failback-due", "confirming", "own-network", "quorum", "idp-down",
 		"no-candidate", "not-ready", "cooldown", "budget", "approval"}
 	if got := Standard().Names(); !slices.Equal(got, want) {
 		t.Errorf("rules are %v, want %v", got, want)
@@ -265,5 +275,43 @@ func TestPreference(t *testing.T) {
 	s.Shares = []inventory.Share{share(west, 10, 60), share(ohio, 60, 60)}
 	if d := Standard().Decide(s); d.Outcome != Move || d.Plan.To != ohio {
 		t.Errorf("the ready Region is not taken: %+v", d)
+	}
+}
+
+// spec 8.6 spec 11.1: a store that cannot be trusted stops a person too, and by
+// no override; it is paged, with the key.
+func TestDistrustBindsEverybody(t *testing.T) {
+	t.Parallel()
+	s := ask(with(outage(), func(s *Situation) { s.Distrusted = []finding.Finding{changedRecord()} }), west)
+	d := Standard().Decide(s)
+	if d.Outcome != Hold || d.Rule != StoreIntegrity || d.Plan == nil {
+		t.Errorf("a request: %s by %q, plan %v", d.Outcome, d.Rule, d.Plan)
+	}
+	paged := slices.ContainsFunc(d.Findings, func(f finding.Finding) bool {
+		return f.Severity() == finding.Page && f.Subject == "samlfailover/journal/corp/past/1"
+	})
+	if !paged {
+		t.Errorf("findings %v", d.Findings)
+	}
+	d = Standard().Decide(ask(s, west, StoreIntegrity))
+	if d.Outcome != Hold || d.Rule != BadRequest || !strings.Contains(d.Why, "cannot be overridden by anyone") {
+		t.Errorf("overridden: %s by %q: %s", d.Outcome, d.Rule, d.Why)
+	}
+}
+
+// spec 11.5: different configs bind auto alone.
+func TestDisagreementBindsAutoOnly(t *testing.T) {
+	t.Parallel()
+	s := with(outage(), func(s *Situation) { s.Controllers = []ControllerState{{"a", "c0ffee"}, {"b", "0ld"}} })
+	if d := Standard().Decide(ask(s, west)); d.Outcome != Move {
+		t.Errorf("a person is held: %s by %q", d.Outcome, d.Rule)
+	}
+	s.Federation.Policy.Mode = federation.Approve
+	if d := Standard().Decide(s); d.Outcome != Propose {
+		t.Errorf("mode approve: %s by %q", d.Outcome, d.Rule)
+	}
+	s.Federation.Policy.Mode, s.Controllers = federation.Auto, []ControllerState{{"a", "c0ffee"}, {"b", "c0ffee"}}
+	if d := Standard().Decide(s); d.Outcome != Move {
+		t.Errorf("the same config: %s by %q: %s", d.Outcome, d.Rule, d.Why)
 	}
 }

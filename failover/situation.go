@@ -31,6 +31,18 @@ type Situation struct {
 	// hold is judged with Now.
 	Brakes  []Brake  `json:"brakes,omitempty"`
 	Request *Request `json:"request,omitempty"`
+	// Distrusted are the findings about records of the store that are not what was
+	// stored: nothing is moved on its word.
+	Distrusted []finding.Finding `json:"distrusted,omitempty"`
+	// Controllers are those that live, the own one with them, each with the digest
+	// of its config. None: nobody knows of others.
+	Controllers []ControllerState `json:"controllers,omitempty"`
+}
+
+// ControllerState is what a controller says of itself.
+type ControllerState struct {
+	Name         string `json:"name"`
+	ConfigDigest string `json:"config_digest"`
 }
 
 // AppState is one app as last read. App and ReadAt are of the last good read

@@ -70,6 +70,8 @@ const (
 	NotMember          Code = "not-a-member"
 	LeaderLost         Code = "leader-lost"
 	RecordMissing      Code = "record-missing"
+	NotLeader          Code = "not-leader"
+	AuditCopy          Code = "audit-copy-missing"
 	StoreIntegrity     Code = "store-integrity"
 	StoreUnavailable   Code = "store-unavailable"
 	StoreFolder        Code = "store-folder"
@@ -146,6 +148,8 @@ var list = []Registered{
 	{NotMember, Page, "A record names an app or a Region that the config in force does not; it is not written."},
 	{LeaderLost, Warn, "This controller is no longer the leader; it writes nothing more."},
 	{RecordMissing, Page, "The audit record could not be written, so nothing was changed."},
+	{NotLeader, Info, "Another controller leads, or none does; only the leader carries out what changes something."},
+	{AuditCopy, Warn, "The store lacks audit records that the file of the controller's machine has."},
 	{StoreIntegrity, Page, "A record in the store is not what was stored; nothing is moved on its word."},
 	{StoreUnavailable, Page, "The store has no majority or cannot be reached; nothing is moved until it can."},
 	{StoreFolder, Page, "The store's data folder cannot be used: it is held by another process, not writable, or damaged."},

@@ -77,12 +77,15 @@ func (k Keeper) EarlierApps(federation string) (AppSnapshot, error) {
 	return s, err
 }
 
-// path names a federation's file; a name that is no plain word is encoded, so
-// that no two federations share a file and none leaves the folder.
 // RolesPath is the file that SaveRoles writes, for whoever wants to know whether
 // another process has written it since.
 func (k Keeper) RolesPath(federation string) string { return k.path(federation, kindRoles) }
 
+// AppsPath is the file that SaveApps writes.
+func (k Keeper) AppsPath(federation string) string { return k.path(federation, kindApps) }
+
+// path names a federation's file; a name that is no plain word is encoded, so
+// that no two federations share a file and none leaves the folder.
 func (k Keeper) path(federation, kind string) string {
 	var b strings.Builder
 	for _, c := range []byte(federation) {

@@ -17,6 +17,7 @@ import (
 	"github.com/samlfailover/samlfailover/failover"
 	"github.com/samlfailover/samlfailover/failover/move"
 	"github.com/samlfailover/samlfailover/federation"
+	"github.com/samlfailover/samlfailover/finding"
 	"github.com/samlfailover/samlfailover/health"
 	"github.com/samlfailover/samlfailover/idp"
 	"github.com/samlfailover/samlfailover/inventory"
@@ -66,6 +67,8 @@ type Config struct {
 	Mover        Mover
 	Recorder     move.Recorder
 	Brakes       move.BrakeList
+	Distrusted   func() []finding.Finding          // records of the store that were changed
+	Controllers  func() []failover.ControllerState // those that live
 	IdPs         func() []failover.IdPState
 	Latencies    func() []failover.Latency
 	// Known are reads kept from an earlier run; they count up to 24 h.
@@ -77,6 +80,9 @@ type Config struct {
 	DecideEvery time.Duration // default 5 s: time alone can change a decision
 	Events      func(Event)
 	Log         *slog.Logger
+	// Halt is closed when nothing new may begin: Run returns as soon as what it is
+	// at has ended.
+	Halt <-chan struct{}
 }
 
 // Event is something that people want to be told.
@@ -215,8 +221,13 @@ func (c *Controller) Run(ctx context.Context) error {
 		read = t.C
 	}
 	for {
+		if c.halted() {
+			return nil
+		}
 		select {
 		case <-ctx.Done():
+			return nil
+		case <-c.cfg.Halt:
 			return nil
 		case <-c.cfg.Changed:
 		case <-c.kick:
@@ -227,6 +238,16 @@ func (c *Controller) Run(ctx context.Context) error {
 			j.done <- j.run(ctx)
 		}
 		c.evaluate(ctx)
+	}
+}
+
+// halted reports whether nothing new may begin.
+func (c *Controller) halted() bool {
+	select {
+	case <-c.cfg.Halt:
+		return true
+	default:
+		return false
 	}
 }
 

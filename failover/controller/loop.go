@@ -17,7 +17,7 @@ import (
 // decide, act.
 func (c *Controller) evaluate(ctx context.Context) {
 	s, err := c.situation(ctx, nil)
-	if err == nil && s.OpenMove != nil {
+	if err == nil && s.OpenMove != nil && len(s.Distrusted) == 0 {
 		c.resume(ctx)
 		s, err = c.situation(ctx, nil)
 	}
@@ -40,13 +40,13 @@ func (c *Controller) evaluate(ctx context.Context) {
 		return
 	}
 	c.publish(ctx, s, d)
-	if d.Outcome != failover.Move || ctx.Err() != nil {
+	if d.Outcome != failover.Move || ctx.Err() != nil || c.halted() {
 		return
 	}
 	run := func(ctx context.Context) (failover.Result, error) {
 		return c.cfg.Mover.Run(ctx, *d.Plan, failover.Request{})
 	}
-	if _, err := c.carryOut(ctx, run); err != nil && ctx.Err() == nil {
+	if _, err := c.carryOut(ctx, run); err != nil && ctx.Err() == nil && !c.halted() {
 		c.cfg.Log.Error("a move did not run to its end", "federation", c.cfg.Federation.Name, "error", err)
 		c.startError, c.notBefore = err, time.Now().Add(startPause)
 		c.publish(ctx, s, c.cannotStart(time.Now()))
@@ -90,7 +90,7 @@ func (c *Controller) resume(ctx context.Context) {
 	for _, r := range results {
 		c.keepResult(r)
 	}
-	if err != nil && ctx.Err() == nil {
+	if err != nil && ctx.Err() == nil && !c.halted() {
 		c.cfg.Log.Error("an open move could not be resumed", "federation", c.cfg.Federation.Name, "error", err)
 	}
 	c.readApps(ctx)

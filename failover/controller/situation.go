@@ -21,9 +21,15 @@ func (c *Controller) situation(ctx context.Context, req *failover.Request) (fail
 	f := c.cfg.Federation
 	s := failover.Situation{Now: time.Now(), Federation: f, ConfigDigest: c.cfg.ConfigDigest, Apps: c.states(),
 		Verdicts: c.cfg.Verdicts.Verdicts(), Shares: c.cfg.Shares.Shares(f.Name), Vantages: c.cfg.Vantages, Request: req}
+	if c.cfg.Distrusted != nil {
+		s.Distrusted = slices.Clone(c.cfg.Distrusted())
+	}
+	if c.cfg.Controllers != nil {
+		s.Controllers = c.cfg.Controllers()
+	}
 	if c.cfg.Brakes != nil {
 		var err error
-		if s.Brakes, err = c.cfg.Brakes.Brakes(ctx); err != nil {
+		if s.Brakes, err = c.cfg.Brakes.Brakes(ctx); err != nil && !distrusts(&s, err) {
 			return s, fmt.Errorf("read the pauses and locks: %w", err)
 		}
 	}
@@ -36,10 +42,24 @@ func (c *Controller) situation(ctx context.Context, req *failover.Request) (fail
 	return s, c.addMoves(ctx, &s)
 }
 
+// distrusts notes an error that says that a record is not what was stored; the
+// rule store-integrity then holds, whatever else is unknown.
+func distrusts(s *failover.Situation, err error) bool {
+	f, ok := finding.From(err)
+	if !ok || f.Code != finding.StoreIntegrity {
+		return false
+	}
+	known := slices.ContainsFunc(s.Distrusted, func(o finding.Finding) bool { return o.Subject == f.Subject })
+	if !known {
+		s.Distrusted = append(s.Distrusted, f)
+	}
+	return true
+}
+
 // addMoves adds the open move and the history from the journal.
 func (c *Controller) addMoves(ctx context.Context, s *failover.Situation) error {
 	open, err := c.cfg.Moves.Open(ctx)
-	if err != nil {
+	if err != nil && !distrusts(s, err) {
 		return fmt.Errorf("read the open moves: %w", err)
 	}
 	for _, r := range open {
@@ -48,7 +68,7 @@ func (c *Controller) addMoves(ctx context.Context, s *failover.Situation) error 
 		}
 	}
 	past, err := c.cfg.Moves.Past(ctx, s.Federation.Name)
-	if err != nil {
+	if err != nil && !distrusts(s, err) {
 		return fmt.Errorf("read the past moves: %w", err)
 	}
 	for _, r := range past {

@@ -1,0 +1,72 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+
+	"github.com/samlfailover/samlfailover/failover/move"
+	"github.com/samlfailover/samlfailover/finding"
+	"github.com/samlfailover/samlfailover/store"
+)
+
+// trail is the audit record of a service: the hash-chained file of this machine,
+// which alone decides whether something may be done (spec 14), and while this
+// controller leads a second copy in the store, for whoever leads next. That the
+// second fails alarms and stops nothing: the journal, which a move cannot do
+// without, is in the same store. Safe for concurrent use.
+type trail struct {
+	*recorder
+	log *slog.Logger
+
+	mu      sync.Mutex
+	term    *store.Term
+	missing int   // records that the store lacks
+	why     error // of the last that failed, nil once one came through
+}
+
+// leads makes records go to the store too; nil ends that.
+func (t *trail) leads(term *store.Term) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.term = term
+}
+
+// Record implements control.Recorder.
+func (t *trail) Record(ctx context.Context, actor, action, subject string, detail any) error {
+	if err := t.recorder.Record(ctx, actor, action, subject, detail); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	term := t.term
+	t.mu.Unlock()
+	if term == nil {
+		return nil
+	}
+	err := term.Audit().Record(ctx, actor, action, subject, detail)
+	if errors.Is(err, move.ErrDeposed) {
+		return nil // not ours to write any more
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err != nil {
+		if t.missing++; t.why == nil {
+			t.log.Error("an audit record is in this machine's file and could not be put into the store as well", "action", action, "error", err)
+		}
+	}
+	t.why = err
+	return nil
+}
+
+// finding says that the store lacks records, nil while the last one came
+// through.
+func (t *trail) finding() *finding.Finding {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.why == nil {
+		return nil
+	}
+	return &finding.Finding{Code: finding.AuditCopy, Subject: "audit record", What: "the store lacks records that this machine's file has", Why: t.why.Error(),
+		Remedy: "mend the store; the file " + t.path + " is complete: keep it"}
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"os"
@@ -215,12 +216,12 @@ func searchFiles(t *testing.T, dir string, secrets map[string]string) {
 	t.Helper()
 	files := 0
 	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() || d.Name() == "token" {
+		if err != nil || !d.Type().IsRegular() || d.Name() == "token" || filepath.Ext(path) == ".store-key" {
 			return err
 		}
 		text, err := os.ReadFile(path)
 		files++
-		for _, name := range leaked(string(text), secrets) {
+		for _, name := range leaked(withoutGaps(text), secrets) {
 			t.Errorf("%s holds %s", path, name)
 		}
 		return err
@@ -228,4 +229,10 @@ func searchFiles(t *testing.T, dir string, secrets map[string]string) {
 	if err != nil || files < 3 {
 		t.Errorf("searched %d files: %v", files, err)
 	}
+}
+
+// withoutGaps leaves out the zeros with which a database reserves its space.
+func withoutGaps(text []byte) string {
+	pieces := bytes.FieldsFunc(text, func(r rune) bool { return r == 0 })
+	return string(bytes.Join(pieces, []byte{0}))
 }

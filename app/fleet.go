@@ -7,6 +7,7 @@ import (
 	"github.com/samlfailover/samlfailover/awsaccess"
 	"github.com/samlfailover/samlfailover/config"
 	"github.com/samlfailover/samlfailover/federation"
+	"github.com/samlfailover/samlfailover/inventory"
 	"github.com/samlfailover/samlfailover/outbound"
 	"github.com/samlfailover/samlfailover/trustpolicy/fleet"
 )
@@ -62,7 +63,8 @@ func opener(a *awsaccess.Access) fleet.Opener {
 	}
 }
 
-// newFleet returns one federation's trust policies.
-func newFleet(f federation.Federation, a *awsaccess.Access, log *slog.Logger, progress func(fleet.Progress)) (*fleet.Fleet, error) {
-	return fleet.New(fleet.Options{Federation: f, Open: opener(a), Log: log, Progress: progress})
+// newFleet returns one federation's trust policies; apps returns its apps as
+// last read.
+func newFleet(f federation.Federation, a *awsaccess.Access, apps func(context.Context) []inventory.AppRead, log *slog.Logger, progress func(fleet.Progress)) (*fleet.Fleet, error) {
+	return fleet.New(fleet.Options{Federation: f, Open: opener(a), Apps: apps, Log: log, Progress: progress})
 }

@@ -47,7 +47,13 @@ func OpenTrust(s Setup, name string, actor control.Actor, progress func(fleet.Pr
 		network.Close()
 		return nil, err
 	}
-	fl, err := newFleet(fed, base, s.Log, progress)
+	tenants, err := vendors(s.Config, secrets, network, s.Log)
+	if err != nil {
+		network.Close()
+		return nil, err
+	}
+	keeper := inventory.Keeper{Dir: inventoryDir(s.Config.Store.Dir)}
+	fl, err := newFleet(fed, base, lastApps(fed, keeper, tenants, s.Log), s.Log, progress)
 	if err != nil {
 		network.Close()
 		return nil, err
@@ -63,7 +69,7 @@ func OpenTrust(s Setup, name string, actor control.Actor, progress func(fleet.Pr
 		return nil, err
 	}
 	return &TrustRun{
-		Trust:     control.Trust{Federation: fed, Fleet: fl, Keeper: inventory.Keeper{Dir: inventoryDir(s.Config.Store.Dir)}, Record: log, Actor: actor},
+		Trust:     control.Trust{Federation: fed, Fleet: fl, Keeper: keeper, Record: log, Actor: actor},
 		AuditPath: filepath.Join(dir, "audit.jsonl"),
 		close: func() error {
 			network.Close()

@@ -85,6 +85,9 @@ func (p Policy) keptOut(e EditRequest) ([]kept, error) {
 	for _, arn := range e.Providers {
 		for _, action := range SAMLActions() {
 			for j, a := range e.Audiences {
+				if !slices.Contains(e.needing(a), arn) {
+					continue
+				}
 				clauses := p.reduce(samlRequest(p, arn, action, e.Audiences[j:j+1]), nil)
 				i := slices.IndexFunc(clauses, audienceDeny)
 				if i < 0 {

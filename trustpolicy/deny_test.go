@@ -79,7 +79,7 @@ func TestEditDenyRefuses(t *testing.T) {
 			t.Errorf("%s: %v, want %s", c.name, err, c.want)
 		}
 	}
-	_, err := EditDeny(doc(st(ours, "")), EditRequest{[]string{okta}, []string{"https://*"}})
+	_, err := EditDeny(doc(st(ours, "")), EditRequest{Providers: []string{okta}, Audiences: []string{"https://*"}})
 	var r Refusal
 	if !errors.As(err, &r) || r.Code != RefusedRequest {
 		t.Errorf("a wildcard: %v", err)
@@ -160,7 +160,7 @@ func TestEditDenyProperties(t *testing.T) {
 func TestEditWithin(t *testing.T) {
 	t.Parallel()
 	long := "https://us-gov-west-1.signin.amazonaws-us-gov.com/saml/acs/AAAAAAAAAAAAAAAAAAAAAA"
-	e := EditRequest{[]string{okta}, []string{east, west, long, ohio}}
+	e := EditRequest{Providers: []string{okta}, Audiences: []string{east, west, long, ohio}}
 	text := doc(st(ours, audEast))
 	size := CompactSize(text)
 	one := len(west) + len(`,""`)

@@ -9,9 +9,25 @@ import (
 // EditRequest says which audiences the providers must be able to sign in with.
 // Providers are ARNs of IAM SAML providers; audiences are sign-in URLs. No value
 // with a wildcard is accepted.
+//
+// Own names, by provider, the audiences that it needs, if it does not need all
+// of them: an endpoint may be one provider's alone. It only makes edits
+// smaller; what an edit may admit is Providers x Audiences all the same.
 type EditRequest struct {
 	Providers []string
 	Audiences []string
+	Own       map[string][]string
+}
+
+// needing returns the providers that need an audience.
+func (e EditRequest) needing(audience string) []string {
+	if e.Own == nil {
+		return e.Providers
+	}
+	return slices.DeleteFunc(slices.Clone(e.Providers), func(arn string) bool {
+		own, some := e.Own[arn]
+		return some && !slices.Contains(own, audience)
+	})
 }
 
 // Insertion is one audience added to one condition.
@@ -86,7 +102,7 @@ func EditWithin(text string, e EditRequest, quota int) (Result, []string, error)
 	out := Result{Text: text}
 	var fit, left []string
 	for _, a := range e.Audiences {
-		got, err := Edit(text, EditRequest{e.Providers, append(slices.Clone(fit), a)})
+		got, err := Edit(text, EditRequest{e.Providers, append(slices.Clone(fit), a), e.Own})
 		switch {
 		case err != nil:
 			return Result{}, nil, err
@@ -167,7 +183,7 @@ func (p Policy) needs(e EditRequest) ([]need, error) {
 		s := &p.statements[i]
 		var missing []string
 		for j, a := range e.Audiences {
-			lacks, err := p.lacks(s, e.Providers, e.Audiences[j:j+1])
+			lacks, err := p.lacks(s, e.needing(a), e.Audiences[j:j+1])
 			if err != nil {
 				return nil, err
 			}

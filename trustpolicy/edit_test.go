@@ -115,12 +115,12 @@ func TestEditRefuses(t *testing.T) {
 		}
 	}
 	for _, bad := range []EditRequest{
-		{[]string{okta}, []string{"https://*.signin.aws.amazon.com/saml"}},
-		{[]string{okta}, []string{"https://us-west-?.signin.aws.amazon.com/saml"}},
-		{[]string{okta}, []string{"https://${saml:x}/saml"}},
-		{[]string{okta}, []string{"http://signin.aws.amazon.com/saml"}},
-		{[]string{okta}, []string{"https://a\"b"}},
-		{[]string{"*"}, []string{east}},
+		{Providers: []string{okta}, Audiences: []string{"https://*.signin.aws.amazon.com/saml"}},
+		{Providers: []string{okta}, Audiences: []string{"https://us-west-?.signin.aws.amazon.com/saml"}},
+		{Providers: []string{okta}, Audiences: []string{"https://${saml:x}/saml"}},
+		{Providers: []string{okta}, Audiences: []string{"http://signin.aws.amazon.com/saml"}},
+		{Providers: []string{okta}, Audiences: []string{"https://a\"b"}},
+		{Providers: []string{"*"}, Audiences: []string{east}},
 	} {
 		_, err := Edit(doc(st(ours, audEast)), bad)
 		var r Refusal

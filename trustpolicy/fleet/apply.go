@@ -68,14 +68,18 @@ type ApplyOptions struct {
 // Apply carries out a plan: the first role alone, then account by account,
 // several accounts at a time. Each role is read again, its tags and protection
 // are checked again, the edit is computed anew on the fresh text under the
-// federation's present providers and Regions, written, and read back until it
+// federation's present providers, their endpoints and Regions, written, and read back until it
 // means what was written. Any mismatch stops the run. The error is one of the
 // plan as a whole; what became of each role is in the report.
 func (f *Fleet) Apply(ctx context.Context, plan TrustPlan, o ApplyOptions) (Report, error) {
 	if err := f.checkPlan(plan); err != nil {
 		return Report{}, err
 	}
-	r := &run{Fleet: f, plan: plan, opts: o, outcomes: make([]Outcome, len(plan.Edits)), writers: map[string]*writer{}, left: o.MaxRoles}
+	ends, err := f.current(ctx)
+	if err != nil {
+		return Report{}, fmt.Errorf("apply the trust plan: %w", err)
+	}
+	r := &run{Fleet: f, plan: plan, ends: ends, opts: o, outcomes: make([]Outcome, len(plan.Edits)), writers: map[string]*writer{}, left: o.MaxRoles}
 	for i, e := range plan.Edits {
 		r.outcomes[i] = Outcome{Account: e.Account, Role: e.Role, State: NotStarted}
 	}
@@ -130,6 +134,7 @@ func (f *Fleet) checkPlan(plan TrustPlan) error {
 type run struct {
 	*Fleet
 	plan     TrustPlan
+	ends     endpoints
 	opts     ApplyOptions
 	outcomes []Outcome  // each written by one goroutine
 	record   sync.Mutex // serialises Before

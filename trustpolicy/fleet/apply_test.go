@@ -12,7 +12,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 
-	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/finding"
 	"github.com/samlfailover/samlfailover/signin"
 	"github.com/samlfailover/samlfailover/trustpolicy"
@@ -20,11 +19,12 @@ import (
 
 func mustRequest(t *testing.T) trustpolicy.EditRequest {
 	t.Helper()
-	r, err := request(federation.Account{ID: prod, Providers: []string{provider(prod)}}, []signin.Region{signin.MustRegion("us-east-1"), west})
+	fx := setUp(t, nil)
+	ends, err := fx.endpoints(nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r
+	return ends.request(fx.Federation.Accounts[0], fx.Federation.Regions)
 }
 
 func (fx *fixture) apply(t *testing.T, p TrustPlan, o ApplyOptions) Report {

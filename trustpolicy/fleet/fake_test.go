@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -58,11 +59,15 @@ type fakeIAM struct {
 	providers []string          // ARNs in listing order
 	documents map[string]string // metadata by provider ARN
 	denied    map[string]error  // GetSAMLProvider by provider ARN
+	ids       map[string]string // SAMLProviderUUID by provider ARN, where it is not providerID
 }
+
+// providerID is the id of the fakes' providers.
+const providerID = "SAMLSPABCDEFGHIJKLMNOPQ"
 
 func newFake(id string) *fakeIAM {
 	return &fakeIAM{id: id, roles: map[string]*fakeRole{}, quota: 2048, calls: map[string]int{}, fail: map[string]error{},
-		documents: map[string]string{}, denied: map[string]error{}}
+		documents: map[string]string{}, denied: map[string]error{}, ids: map[string]string{}}
 }
 
 // trusts adds a SAML provider with a metadata document.
@@ -98,7 +103,7 @@ func (f *fakeIAM) GetSAMLProvider(_ context.Context, in *iam.GetSAMLProviderInpu
 	if !ok {
 		return nil, &types.NoSuchEntityException{Message: aws.String("no such provider")}
 	}
-	return &iam.GetSAMLProviderOutput{SAMLMetadataDocument: aws.String(doc), SAMLProviderUUID: aws.String("SAMLSPABCDEFGHIJKLMNOPQ"),
+	return &iam.GetSAMLProviderOutput{SAMLMetadataDocument: aws.String(doc), SAMLProviderUUID: aws.String(cmp.Or(f.ids[arn], providerID)),
 		AssertionEncryptionMode: types.AssertionEncryptionModeTypeAllowed, ValidUntil: aws.Time(ends)}, nil
 }
 

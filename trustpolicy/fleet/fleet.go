@@ -14,8 +14,6 @@ import (
 
 	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/inventory"
-	"github.com/samlfailover/samlfailover/signin"
-	"github.com/samlfailover/samlfailover/trustpolicy"
 )
 
 // IAM is what fleet calls of one account's IAM; *iam.Client is one. Retries and
@@ -48,6 +46,10 @@ type Options struct {
 	Progress   func(Progress) // called by one goroutine at a time; nil: no progress
 	Parallel   int            // accounts at once; 0 = 8
 	ReadBack   time.Duration  // how long a write may take to show; 0 = one minute
+	// Apps returns the federation's apps as last read: an endpoint that is one
+	// provider's alone is taken from there. nil, or none: every sign-in arrives at
+	// the plain endpoints.
+	Apps func(context.Context) []inventory.AppRead
 }
 
 // Progress is one step of a long call. Done and Total count accounts while
@@ -104,25 +106,6 @@ func (f *Fleet) progress(p Progress) {
 		defer f.mu.Unlock()
 		f.Progress(p)
 	}
-}
-
-// audiences returns the sign-in endpoints of Regions, in order.
-func audiences(regions []signin.Region) ([]string, error) {
-	var out []string
-	for _, r := range regions {
-		acs, err := r.ACS("")
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, acs.String())
-	}
-	return out, nil
-}
-
-// request is what a federation wants of the trust policies of an account.
-func request(account federation.Account, regions []signin.Region) (trustpolicy.EditRequest, error) {
-	wanted, err := audiences(regions)
-	return trustpolicy.EditRequest{Providers: account.Providers, Audiences: wanted}, err
 }
 
 // eachAccount runs work for the accounts, a few at a time, and waits for all.

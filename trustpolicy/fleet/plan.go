@@ -68,7 +68,8 @@ func (f *Fleet) Plan(ctx context.Context, snap inventory.Snapshot) (TrustPlan, e
 	if snap.Federation != f.Federation.Name {
 		return TrustPlan{}, fmt.Errorf("plan trust policies of federation %q: the snapshot is of federation %q", f.Federation.Name, snap.Federation)
 	}
-	if _, err := audiences(f.Federation.Regions); err != nil {
+	ends, err := f.endpoints(f.apps(ctx), scanned(snap.Accounts))
+	if err != nil {
 		return TrustPlan{}, fmt.Errorf("plan trust policies of federation %q: %w", f.Federation.Name, err)
 	}
 	shares := make([]share, len(f.Federation.Accounts))
@@ -83,9 +84,13 @@ func (f *Fleet) Plan(ctx context.Context, snap inventory.Snapshot) (TrustPlan, e
 			shares[i].refused = []finding.Finding{*unreadable(a, fmt.Errorf("the snapshot does not hold this account"))}
 			return
 		}
-		shares[i] = f.planAccount(ctx, a, snap.Accounts[at], &done, total)
+		shares[i] = f.planAccount(ctx, a, snap.Accounts[at], ends, func(role inventory.Role, text string) {
+			f.progress(Progress{Stage: "plan", Account: a.ID, Role: role.ARN, Done: int(done.Add(1)), Total: total, Text: text})
+		})
 	})
-	return f.collect(shares), nil
+	out := f.collect(shares)
+	out.Notes = append(out.Notes, ends.notes...)
+	return out, nil
 }
 
 func (f *Fleet) collect(shares []share) TrustPlan {
@@ -101,15 +106,10 @@ func (f *Fleet) collect(shares []share) TrustPlan {
 	return out
 }
 
-func (f *Fleet) planAccount(ctx context.Context, a federation.Account, scan inventory.AccountScan, done *atomic.Int64, total int) share {
+func (f *Fleet) planAccount(ctx context.Context, a federation.Account, scan inventory.AccountScan, ends endpoints, done func(inventory.Role, string)) share {
 	out := share{roles: len(scan.Roles)}
 	if scan.Error != nil {
 		out.refused = append(out.refused, *scan.Error)
-		return out
-	}
-	want, err := request(a, f.Federation.Regions)
-	if err != nil {
-		out.refused = append(out.refused, *unreadable(a, err))
 		return out
 	}
 	api, err := f.Open(ctx, a, ToRead)
@@ -117,9 +117,14 @@ func (f *Fleet) planAccount(ctx context.Context, a federation.Account, scan inve
 		out.refused = append(out.refused, *unreadable(a, fmt.Errorf("open account %s for reading: %w", a.ID, err)))
 		return out
 	}
+	want := ends.request(a, f.Federation.Regions)
 	for _, role := range scan.Roles {
 		out.notes = append(append(out.notes, wide(role)...), uncertain(role)...)
-		edit, why := f.planRole(ctx, api, a, role, scan.SizeQuota, want)
+		var edit *RoleEdit
+		why := ends.unsure(a, candidate{arn: role.ARN, text: role.Trust})
+		if why == nil {
+			edit, why = f.planRole(ctx, api, a, role, scan.SizeQuota, want)
+		}
 		switch {
 		case why != nil:
 			out.refused = append(out.refused, *why)
@@ -128,7 +133,7 @@ func (f *Fleet) planAccount(ctx context.Context, a federation.Account, scan inve
 		default:
 			out.whole++
 		}
-		f.progress(Progress{Stage: "plan", Account: a.ID, Role: role.ARN, Done: int(done.Add(1)), Total: total, Text: planned(edit, why)})
+		done(role, planned(edit, why))
 	}
 	return out
 }

@@ -10,17 +10,33 @@ import (
 )
 
 // judge says for every Region of the federation whether the role admits
-// sign-ins of the providers there.
-func (f *Fleet) judge(role inventory.Role, p trustpolicy.Policy, providers []string) []inventory.RegionReadiness {
+// sign-ins of the providers there, at each of their endpoints.
+func (f *Fleet) judge(role inventory.Role, p trustpolicy.Policy, providers []string, ends endpoints) []inventory.RegionReadiness {
 	var out []inventory.RegionReadiness
 	for _, region := range f.Federation.Regions {
 		worst := inventory.RegionReadiness{Region: region, State: inventory.Ready}
 		for _, provider := range providers {
-			if got := f.judgeOne(role, p, provider, region); worse(got.State, worst.State) {
-				worst = got
+			for _, got := range f.judgeProvider(role, p, provider, region, ends) {
+				if worse(got.State, worst.State) {
+					worst = got
+				}
 			}
 		}
 		out = append(out, worst)
+	}
+	return out
+}
+
+// judgeProvider judges each of a provider's endpoints in a Region.
+func (f *Fleet) judgeProvider(role inventory.Role, p trustpolicy.Policy, provider string, region signin.Region, ends endpoints) []inventory.RegionReadiness {
+	if why := ends.unknown[provider]; why != nil {
+		found := *why
+		found.Subject, found.Evidence = role.ARN, map[string]string{"provider": provider}
+		return []inventory.RegionReadiness{{Region: region, State: inventory.Unknown, Finding: &found}}
+	}
+	var out []inventory.RegionReadiness
+	for _, acs := range ends.at(provider, region) {
+		out = append(out, f.judgeOne(role, p, provider, acs))
 	}
 	return out
 }
@@ -31,35 +47,29 @@ func worse(a, b inventory.Readiness) bool {
 	return rank[a] > rank[b]
 }
 
-// login is a sign-in of somebody at a Region: what the assertion says besides
+// login is a sign-in of somebody at an endpoint: what the assertion says besides
 // its Recipient is not known. The Region's own STS serves it (AWS Security Blog,
 // "How to use Regional SAML endpoints for failover").
-func login(provider string, region signin.Region) (trustpolicy.Login, error) {
-	acs, err := region.ACS("")
-	if err != nil {
-		return trustpolicy.Login{}, err
-	}
-	context := map[string][]string{"aws:RequestedRegion": {region.String()}}
+func login(provider string, acs signin.ACS) trustpolicy.Login {
+	context := map[string][]string{"aws:RequestedRegion": {acs.Region().String()}}
 	if parts := strings.SplitN(provider, ":", 6); len(parts) == 6 {
 		context["SAML:doc"] = []string{parts[4] + "/" + strings.TrimPrefix(parts[5], "saml-provider/")}
 	}
-	return trustpolicy.Login{Provider: provider, Audience: acs.String(), Context: context, Partial: true}, nil
+	return trustpolicy.Login{Provider: provider, Audience: acs.String(), Context: context, Partial: true}
 }
 
 // judgeOne asks for sts:AssumeRoleWithSAML, and for sts:TagSession and
 // sts:SetSourceIdentity where the home Region grants them: a login with tags
 // would otherwise fail in the new Region only. A condition on something else in
 // the assertion is the same in every Region and does not count against one.
-func (f *Fleet) judgeOne(role inventory.Role, p trustpolicy.Policy, provider string, region signin.Region) inventory.RegionReadiness {
+func (f *Fleet) judgeOne(role inventory.Role, p trustpolicy.Policy, provider string, acs signin.ACS) inventory.RegionReadiness {
+	region := acs.Region()
 	out := inventory.RegionReadiness{Region: region, State: inventory.Ready}
-	home, err := login(provider, f.Federation.Home())
+	atHome, err := acs.In(f.Federation.Home())
 	if err != nil {
 		return unknown(role, region, err)
 	}
-	here, err := login(provider, region)
-	if err != nil {
-		return unknown(role, region, err)
-	}
+	home, here := login(provider, atHome), login(provider, acs)
 	for _, action := range trustpolicy.SAMLActions() {
 		home.Action, here.Action = action, action
 		if action != trustpolicy.AssumeRoleWithSAML && trustpolicy.Admits(p, home).Verdict == trustpolicy.Deny {

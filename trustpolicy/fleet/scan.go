@@ -35,16 +35,41 @@ func (f *Fleet) Scan(ctx context.Context, last inventory.Snapshot) inventory.Sna
 	out := inventory.Snapshot{Federation: f.Federation.Name, TakenAt: time.Now(),
 		Accounts: make([]inventory.AccountScan, len(f.Federation.Accounts))}
 	var done atomic.Int64
+	found := make([][]reading, len(f.Federation.Accounts))
 	f.eachAccount(func(i int, a federation.Account) {
-		scan, err := f.scanAccount(ctx, a, last)
+		scan, roles, err := f.scanAccount(ctx, a, last)
 		if err != nil {
 			f.Log.Warn("an account could not be scanned", "federation", f.Federation.Name, "account", a.ID, "err", err)
-			scan = keep(a, last, scan.Calls, err)
+			scan, roles = keep(a, last, scan.Calls, err), nil
 		}
-		out.Accounts[i] = scan
+		out.Accounts[i], found[i] = scan, roles
 		f.progress(Progress{Stage: "scan", Account: a.ID, Done: int(done.Add(1)), Total: len(out.Accounts), Text: summary(scan)})
 	})
+	f.assess(ctx, out.Accounts, found)
 	return out
+}
+
+// assess judges the roles that were read, once every account's providers are
+// known.
+func (f *Fleet) assess(ctx context.Context, accounts []inventory.AccountScan, found [][]reading) {
+	ends, err := f.endpoints(f.apps(ctx), scanned(accounts))
+	f.eachAccount(func(i int, _ federation.Account) {
+		for k, r := range found[i] {
+			role := &accounts[i].Roles[k]
+			switch {
+			case r.err != nil:
+				role.Regions = f.unjudged(*role, r.err)
+			case err != nil:
+				role.Regions = f.unjudged(*role, err)
+			default:
+				role.Regions = f.judge(*role, r.policy, r.providers, ends)
+			}
+		}
+		accounts[i].Notes = slices.DeleteFunc(slices.Clone(accounts[i].Notes), func(n finding.Finding) bool { return n.Code == finding.ProviderIDUnknown })
+	})
+	if len(accounts) > 0 {
+		accounts[0].Notes = append(accounts[0].Notes, ends.notes...)
+	}
 }
 
 func summary(s inventory.AccountScan) string {
@@ -76,11 +101,12 @@ func unreadable(a federation.Account, err error) *finding.Finding {
 		What: "the account's roles could not be read", Why: err.Error(), Remedy: remedy}
 }
 
-func (f *Fleet) scanAccount(ctx context.Context, a federation.Account, last inventory.Snapshot) (inventory.AccountScan, error) {
+func (f *Fleet) scanAccount(ctx context.Context, a federation.Account, last inventory.Snapshot) (inventory.AccountScan, []reading, error) {
+	var found []reading
 	out := inventory.AccountScan{ID: a.ID, Name: a.Name, ReadAt: time.Now()}
 	api, err := f.Open(ctx, a, ToRead)
 	if err != nil {
-		return out, fmt.Errorf("open account %s for reading: %w", a.ID, err)
+		return out, nil, fmt.Errorf("open account %s for reading: %w", a.ID, err)
 	}
 	out.Calls++
 	if out.SizeQuota, err = quota(ctx, api); err != nil {
@@ -91,20 +117,20 @@ func (f *Fleet) scanAccount(ctx context.Context, a federation.Account, last inve
 		out.Calls++
 		page, err := api.ListRoles(ctx, in)
 		if err != nil {
-			return out, fmt.Errorf("list the roles of account %s: %w", a.ID, err)
+			return out, nil, fmt.Errorf("list the roles of account %s: %w", a.ID, err)
 		}
 		out.Scanned += len(page.Roles)
 		for _, r := range page.Roles {
-			if role, ok := f.read(a, r); ok {
-				out.Roles = append(out.Roles, role)
+			if role, read, ok := f.read(a, r); ok {
+				out.Roles, found = append(out.Roles, role), append(found, read)
 			}
 		}
 		if !page.IsTruncated {
 			f.providers(ctx, api, a, last, &out)
-			return out, nil
+			return out, found, nil
 		}
 		if next := aws.ToString(page.Marker); next == "" || next == aws.ToString(in.Marker) {
-			return out, fmt.Errorf("list the roles of account %s: IAM announces more roles but gives no new marker", a.ID)
+			return out, nil, fmt.Errorf("list the roles of account %s: IAM announces more roles but gives no new marker", a.ID)
 		}
 		in.Marker = page.Marker
 	}
@@ -120,8 +146,16 @@ func quota(ctx context.Context, api IAM) (int, error) {
 	return int(sum.SummaryMap[quotaKey]), nil
 }
 
-// read judges one role; ok is false when it is not one of the federation's.
-func (f *Fleet) read(a federation.Account, r types.Role) (role inventory.Role, ok bool) {
+// reading is a role's policy as read, to be judged: the providers of the
+// federation that it names, or why it cannot be parsed.
+type reading struct {
+	policy    trustpolicy.Policy
+	providers []string
+	err       error
+}
+
+// read takes up one role; ok is false when it is not one of the federation's.
+func (f *Fleet) read(a federation.Account, r types.Role) (role inventory.Role, read reading, ok bool) {
 	role = inventory.Role{Account: a.ID, ARN: aws.ToString(r.Arn), Name: aws.ToString(r.RoleName), Path: aws.ToString(r.Path)}
 	role.Protected = federation.Protected(role.Path)
 	text, err := decode(r.AssumeRolePolicyDocument)
@@ -129,23 +163,14 @@ func (f *Fleet) read(a federation.Account, r types.Role) (role inventory.Role, o
 		text = aws.ToString(r.AssumeRolePolicyDocument)
 	}
 	role.Trust = text
-	p, err := trustpolicy.Parse(text)
-	if err != nil {
-		if !f.mentions(a, text) {
-			return role, false
-		}
-		role.Regions = f.unjudged(role, err)
-		return role, true
+	if read.policy, read.err = trustpolicy.Parse(text); read.err != nil {
+		return role, read, f.mentions(a, text)
 	}
-	ours := federated(p.Providers())
+	read.providers = federated(read.policy.Providers())
 	if !f.everything {
-		ours = slices.DeleteFunc(ours, func(arn string) bool { return !slices.Contains(a.Providers, arn) })
+		read.providers = slices.DeleteFunc(read.providers, func(arn string) bool { return !slices.Contains(a.Providers, arn) })
 	}
-	if len(ours) == 0 {
-		return role, false
-	}
-	role.Regions = f.judge(role, p, ours)
-	return role, true
+	return role, read, len(read.providers) > 0
 }
 
 // mentions reports whether a policy that cannot be parsed seems to be about a

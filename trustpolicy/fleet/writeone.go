@@ -56,10 +56,6 @@ func (r *run) try(ctx context.Context, e RoleEdit, out *Outcome) (State, *findin
 		return Failed, w.err
 	}
 	a, _ := r.account(e.Account)
-	want, err := request(a, r.plan.Regions)
-	if err != nil {
-		return Refused, refused(candidate{arn: e.Role}, err)
-	}
 	_, _, path, name, err := federation.ParseRoleARN(e.Role)
 	if err != nil {
 		return Refused, refused(candidate{arn: e.Role}, err)
@@ -68,7 +64,10 @@ func (r *run) try(ctx context.Context, e RoleEdit, out *Outcome) (State, *findin
 	if why != nil {
 		return Refused, why
 	}
-	p, why := consider(r.Federation.Policy.OwnedBy, live, want)
+	if why := r.ends.unsure(a, live); why != nil {
+		return Refused, why
+	}
+	p, why := consider(r.Federation.Policy.OwnedBy, live, r.ends.request(a, r.plan.Regions))
 	if why != nil {
 		return Refused, why
 	}

@@ -1,0 +1,71 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/samlfailover/samlfailover/failover"
+	"github.com/samlfailover/samlfailover/failover/move"
+	"github.com/samlfailover/samlfailover/federation"
+	"github.com/samlfailover/samlfailover/inventory"
+)
+
+// appReadWithin bounds the reads of apps for a run of the trust commands, and
+// appsCountFor is how long a read of an earlier run is as good (spec 2.4).
+const (
+	appReadWithin = 15 * time.Second
+	appsCountFor  = 24 * time.Hour
+)
+
+// appKeeper keeps the apps as last read; inventory.Keeper is one.
+type appKeeper interface {
+	LoadApps(federation string) (inventory.AppSnapshot, error)
+}
+
+// lastApps returns a federation's apps as last read, for whoever has to know
+// their endpoints: as a controller has kept them, and where it has not, or not
+// for a day, as they are now. What cannot be read either stays as it was kept,
+// or is left out. The apps are looked up once, when they are first asked for.
+func lastApps(f federation.Federation, kept appKeeper, vendors move.Vendors, log *slog.Logger) func(context.Context) []inventory.AppRead {
+	var once sync.Once
+	var out []inventory.AppRead
+	return func(ctx context.Context) []inventory.AppRead {
+		once.Do(func() { out = findApps(ctx, f, kept, vendors, log) })
+		return out
+	}
+}
+
+func findApps(ctx context.Context, f federation.Federation, kept appKeeper, vendors move.Vendors, log *slog.Logger) []inventory.AppRead {
+	snap, err := kept.LoadApps(f.Name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		log.Warn("the apps as last read cannot be loaded", "federation", f.Name, "error", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, appReadWithin)
+	defer cancel()
+	found := make([]inventory.AppRead, len(f.Apps))
+	var all sync.WaitGroup
+	for i, ref := range f.Apps {
+		at := slices.IndexFunc(snap.Apps, func(a inventory.AppRead) bool { return a.Ref.String() == ref.String() })
+		if at >= 0 {
+			found[i] = snap.Apps[at]
+		}
+		if time.Since(found[i].ReadAt) < appsCountFor {
+			continue
+		}
+		all.Go(func() {
+			app, readAt, err := vendors.Read(ctx, ref)
+			if err != nil {
+				log.Warn("an app could not be read, so its endpoint is not known for the trust policies", "app", ref.Name, "kept_from", found[i].ReadAt, "error", err)
+				return
+			}
+			found[i] = failover.AppState{Ref: ref, App: app, ReadAt: readAt}.Kept()
+		})
+	}
+	all.Wait()
+	return slices.DeleteFunc(found, func(a inventory.AppRead) bool { return a.ReadAt.IsZero() })
+}

@@ -1,0 +1,191 @@
+package fleet
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/samlfailover/samlfailover/federation"
+	"github.com/samlfailover/samlfailover/finding"
+	"github.com/samlfailover/samlfailover/inventory"
+	"github.com/samlfailover/samlfailover/signin"
+	"github.com/samlfailover/samlfailover/trustpolicy"
+)
+
+// endpoints say where the sign-ins of each SAML provider arrive: what the roles
+// that trust it have to admit.
+type endpoints struct {
+	of      map[string][]signin.ACS     // by provider ARN
+	unknown map[string]*finding.Finding // why those of a provider are not known
+	notes   []finding.Finding           // about apps
+}
+
+// at returns a provider's endpoints in a Region.
+func (e endpoints) at(provider string, r signin.Region) []signin.ACS {
+	return slices.DeleteFunc(slices.Clone(e.of[provider]), func(a signin.ACS) bool { return a.Region() != r })
+}
+
+// apps are the federation's apps as last read.
+func (f *Fleet) apps(ctx context.Context) []inventory.AppRead {
+	if f.Apps == nil {
+		return nil
+	}
+	return f.Apps(ctx)
+}
+
+// endpoints joins the apps to the providers as read. A provider whose id an
+// app's endpoint ends with has that endpoint, in every Region; any other has the
+// plain one. An app without a suffix goes to a provider of the first kind too
+// where there is no other: AWS takes both forms unless encryption is required
+// (IAM User Guide, "Configure SAML assertions for the authentication response").
+//
+// An id that no provider has is a finding (spec 1.1). While some provider's id
+// is not known it may be that one's, and where its sign-ins arrive is not known
+// then.
+func (f *Fleet) endpoints(apps []inventory.AppRead, known []inventory.Provider) (endpoints, error) {
+	out := endpoints{of: map[string][]signin.ACS{}, unknown: map[string]*finding.Finding{}}
+	ids := map[string]string{} // provider by id
+	for _, p := range known {
+		if p.UUID != "" {
+			ids[p.UUID] = p.ARN
+		}
+	}
+	own, strays, plain := map[string]string{}, []inventory.AppRead{}, false
+	for _, a := range apps {
+		switch arn := ids[a.ACS.Suffix()]; {
+		case a.ACS.Suffix() == "":
+			plain = true
+		case arn == "":
+			strays = append(strays, a)
+		default:
+			own[arn] = a.ACS.Suffix()
+		}
+	}
+	var nameless []string // providers whose id is not known
+	shared := false       // some provider is left for the plain endpoint
+	for _, a := range f.Federation.Accounts {
+		for _, arn := range a.Providers {
+			read := slices.ContainsFunc(known, func(p inventory.Provider) bool { return p.ARN == arn && p.UUID != "" })
+			if !read {
+				nameless = append(nameless, arn)
+			}
+			shared = shared || own[arn] == ""
+		}
+	}
+	for _, a := range f.Federation.Accounts {
+		for _, arn := range a.Providers {
+			forms := []string{own[arn]}
+			if own[arn] != "" && plain && !shared {
+				forms = append(forms, "")
+			}
+			var err error
+			if out.of[arn], err = everywhere(f.Federation.Regions, forms); err != nil {
+				return out, err
+			}
+			if len(strays) > 0 && slices.Contains(nameless, arn) {
+				out.unknown[arn] = unknownEndpoint(arn, strays[0])
+			}
+		}
+	}
+	if len(nameless) == 0 {
+		for _, a := range strays {
+			out.notes = append(out.notes, strayID(a))
+		}
+	}
+	return out, nil
+}
+
+// everywhere returns the endpoints of the Regions with each of the suffixes.
+func everywhere(regions []signin.Region, suffixes []string) ([]signin.ACS, error) {
+	var out []signin.ACS
+	for _, r := range regions {
+		for _, s := range suffixes {
+			acs, err := r.ACS(s)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, acs)
+		}
+	}
+	return out, nil
+}
+
+func unknownEndpoint(arn string, a inventory.AppRead) *finding.Finding {
+	return &finding.Finding{Code: finding.RoleNotReady, Subject: arn, What: "at which endpoint the provider's sign-ins arrive is not known",
+		Why:    "the endpoint of app " + a.Ref.Name + " ends in the id " + a.ACS.Suffix() + ", and the provider's own id could not be read",
+		Remedy: "give the account's scan_role iam:GetSAMLProvider, then run: samlfailover trust scan"}
+}
+
+func strayID(a inventory.AppRead) finding.Finding {
+	return finding.Finding{Code: finding.ProviderIDUnknown, Subject: "app " + a.Ref.Name,
+		What: "the app's endpoint names a SAML provider that none of the federation's accounts has, so AWS refuses its sign-ins",
+		Why:  "a provider that was deleted and made again has another id", Remedy: "take the sign-in URL from the SAML provider's page in IAM",
+		Evidence: map[string]string{"endpoint": a.ACS.String()}}
+}
+
+// request is what a federation wants of the trust policies of an account, in
+// some of its Regions. Providers of which it is not known are left out.
+func (e endpoints) request(account federation.Account, regions []signin.Region) trustpolicy.EditRequest {
+	out := trustpolicy.EditRequest{Own: map[string][]string{}}
+	for _, arn := range account.Providers {
+		if e.unknown[arn] != nil {
+			continue
+		}
+		out.Providers = append(out.Providers, arn)
+		for _, r := range regions {
+			for _, acs := range e.at(arn, r) {
+				out.Own[arn] = append(out.Own[arn], acs.String())
+				if !slices.Contains(out.Audiences, acs.String()) {
+					out.Audiences = append(out.Audiences, acs.String())
+				}
+			}
+		}
+	}
+	return out
+}
+
+// unsure is the reason against an edit of a role that names a provider whose
+// endpoints are not known.
+func (e endpoints) unsure(a federation.Account, c candidate) *finding.Finding {
+	for _, arn := range a.Providers {
+		if why := e.unknown[arn]; why != nil && strings.Contains(c.text, arn) {
+			return &finding.Finding{Code: finding.TrustRefused, Subject: c.arn, What: "which audiences the trust policy lacks is not known", Why: why.Why,
+				Remedy: why.Remedy, Evidence: map[string]string{"provider": arn}}
+		}
+	}
+	return nil
+}
+
+// current returns the endpoints under what the providers are now. They are read
+// only if that makes a difference; one that cannot be read stays unknown.
+func (f *Fleet) current(ctx context.Context) (endpoints, error) {
+	apps := f.apps(ctx)
+	if !slices.ContainsFunc(apps, func(a inventory.AppRead) bool { return a.ACS.Suffix() != "" }) {
+		return f.endpoints(apps, nil)
+	}
+	read := make([][]inventory.Provider, len(f.Federation.Accounts))
+	f.eachAccount(func(i int, a federation.Account) {
+		api, err := f.Open(ctx, a, ToRead)
+		if err != nil {
+			f.Log.Warn("an account's SAML providers could not be read", "account", a.ID, "err", err)
+			return
+		}
+		for _, arn := range a.Providers {
+			p := inventory.Provider{ARN: arn}
+			if bad := readProvider(ctx, api, &p); bad != nil {
+				f.Log.Warn("a SAML provider could not be read", "provider", arn, "err", bad)
+			}
+			read[i] = append(read[i], p)
+		}
+	})
+	return f.endpoints(apps, slices.Concat(read...))
+}
+
+// scanned returns the providers of a snapshot.
+func scanned(accounts []inventory.AccountScan) []inventory.Provider {
+	var out []inventory.Provider
+	for _, a := range accounts {
+		out = append(out, a.Providers...)
+	}
+	return out
+}

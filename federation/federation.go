@@ -7,6 +7,7 @@ package federation
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,6 +35,18 @@ type AppRef struct {
 
 // String returns tenant/id, which is unique.
 func (a AppRef) String() string { return a.Tenant + "/" + a.ID }
+
+// Standby is an app that stands in for another one in one Region (one app per
+// Region): it has its own issuer, key and IAM SAML provider, and its endpoint
+// points at that Region for good. A move of For to Region changes no endpoint;
+// it shows the tile of App in the portal, where Unhide allows that, and else
+// says what to show by hand.
+type Standby struct {
+	For    AppRef        `json:"for"`
+	Region signin.Region `json:"region"`
+	App    AppRef        `json:"app"`
+	Unhide bool          `json:"unhide,omitempty"`
+}
 
 // Account is an AWS account whose roles this federation lets people into.
 // Providers are the ARNs of its IAM SAML providers that belong to the
@@ -97,6 +110,7 @@ type Federation struct {
 	Partition signin.Partition `json:"partition"`
 	Regions   []signin.Region  `json:"regions"`
 	Apps      []AppRef         `json:"apps"`
+	Standbys  []Standby        `json:"standbys,omitempty"` // at most one per app and Region
 	Lead      string           `json:"lead"` // name of the app that moves first
 	Accounts  []Account        `json:"accounts"`
 	Policy    Policy           `json:"policy"`
@@ -128,6 +142,51 @@ func (f Federation) App(name string) (AppRef, bool) {
 		}
 	}
 	return AppRef{}, false
+}
+
+// Members returns every app of the federation: those that move, and those that
+// stand in for them.
+func (f Federation) Members() []AppRef {
+	out := slices.Clone(f.Apps)
+	for _, s := range f.Standbys {
+		out = append(out, s.App)
+	}
+	return out
+}
+
+// StandbysOf returns the apps that stand in for an app, in the config's order.
+func (f Federation) StandbysOf(app AppRef) []Standby {
+	var out []Standby
+	for _, s := range f.Standbys {
+		if s.For.String() == app.String() {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// Standby returns what an app stands in for; false if it is no standby app.
+func (f Federation) Standby(app AppRef) (Standby, bool) {
+	for _, s := range f.Standbys {
+		if s.App.String() == app.String() {
+			return s, true
+		}
+	}
+	return Standby{}, false
+}
+
+// Serving returns the app that people use in a Region in place of one of the
+// federation's apps, which may be that app itself.
+func (f Federation) Serving(app AppRef, r signin.Region) AppRef {
+	if s, ok := f.Standby(app); ok {
+		app = s.For
+	}
+	for _, s := range f.StandbysOf(app) {
+		if s.Region == r {
+			return s.App
+		}
+	}
+	return app
 }
 
 // RoleRef names one IAM role.

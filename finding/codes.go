@@ -67,6 +67,8 @@ const (
 	BudgetSpent        Code = "move-budget-spent"
 	AppDrifted         Code = "app-drifted"
 	AppLocked          Code = "app-locked"
+	StandbyUnusable    Code = "standby-unusable"
+	TileByHand         Code = "tile-by-hand"
 	NotMember          Code = "not-a-member"
 	LeaderLost         Code = "leader-lost"
 	RecordMissing      Code = "record-missing"
@@ -145,6 +147,8 @@ var list = []Registered{
 	{BudgetSpent, Page, "The controller moved a federation too often in a day; it now asks a person."},
 	{AppDrifted, Warn, "Somebody else moved an app to a third Region; it is left alone."},
 	{AppLocked, Warn, "A person has locked an app; no move or undo writes it."},
+	{StandbyUnusable, Warn, "The app that stands in for another one in a Region is missing, cannot be read, or signs in elsewhere."},
+	{TileByHand, Warn, "The tile of a standby app has to be shown or hidden by hand: the config does not allow it to us."},
 	{NotMember, Page, "A record names an app or a Region that the config in force does not; it is not written."},
 	{LeaderLost, Warn, "This controller is no longer the leader; it writes nothing more."},
 	{RecordMissing, Page, "The audit record could not be written, so nothing was changed."},

@@ -52,11 +52,13 @@ type App struct {
 	// ACS is the endpoint in use; zero when it is foreign or not SAML.
 	ACS signin.ACS `json:"acs"`
 	// ACSText is the endpoint exactly as found.
-	ACSText    string            `json:"acs_text"`
-	RelayState string            `json:"relay_state"` // exactly as found
-	Audience   string            `json:"audience,omitempty"`
-	Movable    bool              `json:"movable"`
-	Findings   []finding.Finding `json:"findings,omitempty"`
+	ACSText    string `json:"acs_text"`
+	RelayState string `json:"relay_state"` // exactly as found
+	Audience   string `json:"audience,omitempty"`
+	// Hidden: people who have the app do not see its tile in the portal.
+	Hidden   bool              `json:"hidden,omitempty"`
+	Movable  bool              `json:"movable"`
+	Findings []finding.Finding `json:"findings,omitempty"`
 }
 
 // Region returns the active Region: where logins through the app go now.

@@ -17,7 +17,10 @@ type Codec struct {
 	Proven []string
 }
 
-var _ idp.Codec = Codec{}
+var (
+	_ idp.Codec     = Codec{}
+	_ idp.Publisher = Codec{}
+)
 
 // Where the values stand. In a custom SAML app the endpoint is three
 // independent strings, and all three move together.
@@ -31,6 +34,8 @@ const (
 	acsEndpoints              = signOn + "/acsEndpoints"
 	identityURL   idp.Pointer = "/settings/app/acsURL"
 	samlSignOn                = "SAML_2_0"
+	hiddenWeb     idp.Pointer = "/visibility/hide/web"
+	hiddenMobile  idp.Pointer = "/visibility/hide/iOS"
 	accountApp                = "amazon_aws"
 	identityApp               = "amazon_aws_sso"
 	environment   idp.Pointer = "/settings/app/awsEnvironmentType"
@@ -71,10 +76,38 @@ func (c Codec) describe(doc idp.Document) (*description, error) {
 		return nil, err
 	}
 	d := &description{doc: v, proven: c.Proven, app: idp.App{ID: doc.ID, Label: text(v, "/label"), Status: text(v, "/status"), Movable: true}}
+	d.app.Hidden = is(v, hiddenWeb)
 	d.kind()
 	d.endpoints()
 	d.extras()
 	return d, nil
+}
+
+// is reports whether the value at p is true.
+func is(v idp.Value, p idp.Pointer) bool {
+	at, ok := v.At(p)
+	return ok && string(at.Raw()) == "true"
+}
+
+// Publish implements idp.Publisher: both portals, the web's and the mobile
+// app's, show the same.
+func (c Codec) Publish(doc idp.Document, show bool) ([]idp.Change, error) {
+	d, err := c.describe(doc)
+	if err == nil {
+		err = d.app.Refusal()
+	}
+	if err != nil {
+		return nil, err
+	}
+	web, err := idp.Switch(d.doc, hiddenWeb, !show)
+	if err != nil {
+		return nil, fmt.Errorf("okta: app %s: %w", doc.ID, err)
+	}
+	mobile, err := idp.Switch(d.doc, hiddenMobile, !show)
+	if err != nil {
+		return nil, fmt.Errorf("okta: app %s: %w", doc.ID, err)
+	}
+	return append(web, mobile...), nil
 }
 
 // description gathers what Describe finds.

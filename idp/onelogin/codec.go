@@ -3,6 +3,7 @@ package onelogin
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/samlfailover/samlfailover/finding"
@@ -14,7 +15,10 @@ import (
 // is ready to use.
 type Codec struct{}
 
-var _ idp.Codec = Codec{}
+var (
+	_ idp.Codec     = Codec{}
+	_ idp.Publisher = Codec{}
+)
 
 // Where the values stand. The names inside configuration are those of the
 // connector "SAML Custom Connector (Advanced)", as OneLogin's own Terraform
@@ -28,6 +32,7 @@ const (
 	relayState                = configuration + "/relaystate"
 	relayOther                = configuration + "/relay" // the name that some connectors use
 	audience                  = configuration + "/audience"
+	visible       idp.Pointer = "/visible"
 
 	samlMethod      = "2" // auth_method of SAML apps (API v2, Apps)
 	customKind      = "onelogin:custom-saml"
@@ -46,7 +51,7 @@ func (Codec) Describe(doc idp.Document) idp.App {
 		f.Subject = "app " + string(doc.ID)
 		return idp.App{ID: doc.ID, Kind: "onelogin:unreadable", Findings: []finding.Finding{f}}
 	}
-	d := description{doc: v, app: idp.App{ID: doc.ID, Label: text(v, "/name"), Status: status(v), Movable: true}}
+	d := description{doc: v, app: idp.App{ID: doc.ID, Label: text(v, "/name"), Status: status(v), Hidden: status(v) == hiddenTile, Movable: true}}
 	d.kind()
 	if d.app.Kind == customKind {
 		d.endpoints()
@@ -57,11 +62,33 @@ func (Codec) Describe(doc idp.Document) idp.App {
 	return d.app
 }
 
+// hiddenTile is the status of an app that people do not see.
+const hiddenTile = "hidden"
+
+// Publish implements idp.Publisher.
+func (c Codec) Publish(doc idp.Document, show bool) ([]idp.Change, error) {
+	if err := c.Describe(doc).Refusal(); err != nil {
+		return nil, err
+	}
+	v, err := idp.Parse(doc.Raw)
+	if err != nil {
+		return nil, err
+	}
+	if show && status(v) != hiddenTile { // an absent key is a tile that is shown
+		return nil, nil
+	}
+	out, err := idp.Switch(v, visible, show)
+	if err != nil {
+		return nil, fmt.Errorf("onelogin: app %s: %w", doc.ID, err)
+	}
+	return out, nil
+}
+
 // status says whether people see the tile; an app of OneLogin has no other
 // state.
 func status(v idp.Value) string {
-	if at, ok := v.At("/visible"); ok && string(at.Raw()) == "false" {
-		return "hidden"
+	if at, ok := v.At(visible); ok && string(at.Raw()) == "false" {
+		return hiddenTile
 	}
 	return "visible"
 }
@@ -261,12 +288,19 @@ func admitted(app idp.App, doc idp.Value, next signin.ACS) error {
 		Evidence: map[string]string{"validator": shownAt(doc, validator), "it refuses": next.String()}}
 }
 
-// body returns what a write sends: the whole configuration as read, with the
-// changes, and nothing else. Whether OneLogin merges configuration key by key
-// or replaces it is not documented; this is right either way.
+// body returns what a write sends, and nothing else: visible, if that changes,
+// and if anything in the configuration does, the whole configuration as read
+// with the changes. Whether OneLogin merges configuration key by key or replaces
+// it is not documented; this is right either way.
 func body(doc idp.Document, changes []idp.Change) ([]byte, error) {
+	tile, inside := false, false
 	for _, c := range changes {
-		if !c.Pointer.Within(configuration) || c.Pointer == configuration {
+		switch {
+		case c.Pointer == visible && c.After != nil:
+			tile = true
+		case c.Pointer.Within(configuration) && c.Pointer != configuration:
+			inside = true
+		default:
 			return nil, finding.Finding{Code: finding.UnsupportedKind, Subject: "app " + string(doc.ID),
 				What: fmt.Sprintf("%s is not part of the app's configuration and is not written", c.Pointer), Remedy: "change it in OneLogin if it is meant"}
 		}
@@ -275,11 +309,20 @@ func body(doc idp.Document, changes []idp.Change) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	shown, _, err := idp.Get(next.Raw, visible)
+	if err != nil {
+		return nil, err
+	}
 	config, ok, err := idp.Get(next.Raw, configuration)
 	if err != nil {
 		return nil, err
 	}
-	if !ok {
+	switch {
+	case tile && !inside:
+		return slices.Concat([]byte(`{"visible":`), shown, []byte("}")), nil
+	case tile && ok:
+		return slices.Concat([]byte(`{"visible":`), shown, []byte(`,"configuration":`), config, []byte("}")), nil
+	case !ok:
 		return nil, finding.Finding{Code: finding.UnsupportedKind, Subject: "app " + string(doc.ID), What: "the app has no configuration", Remedy: "look at the app in OneLogin"}
 	}
 	return append(append(json.RawMessage(`{"configuration":`), config...), '}'), nil

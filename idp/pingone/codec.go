@@ -28,13 +28,17 @@ type Codec struct {
 	Proven []string
 }
 
-var _ idp.Codec = Codec{}
+var (
+	_ idp.Codec     = Codec{}
+	_ idp.Publisher = Codec{}
+)
 
 const (
 	acsURLs       idp.Pointer = "/acsUrls"
 	relayState    idp.Pointer = "/defaultTargetUrl"
 	entityID      idp.Pointer = "/spEntityId"
 	enabled       idp.Pointer = "/enabled"
+	hidden        idp.Pointer = "/hiddenFromAppPortal"
 	signingKey    idp.Pointer = "/idpSigning/key/id"
 	template      idp.Pointer = "/template"
 	configuration             = template + "/configuration"
@@ -64,6 +68,8 @@ func (c Codec) Describe(doc idp.Document) idp.App {
 		return idp.App{ID: doc.ID, Kind: "pingone:unreadable", Findings: []finding.Finding{f}}
 	}
 	d := description{doc: v, proven: c.Proven, app: idp.App{ID: doc.ID, Label: text(v, "/name"), Movable: true}}
+	at, _ := v.At(hidden)
+	d.app.Hidden = string(at.Raw()) == "true"
 	d.kind()
 	d.status()
 	if d.app.Kind == samlKind || d.app.Kind == CatalogueKind {
@@ -247,6 +253,22 @@ func (c Codec) Retarget(doc idp.Document, target signin.Target) ([]idp.Change, e
 	if page, outcome := target.Rewrite(app.RelayState); outcome.Changes() && page.String() != app.RelayState {
 		at, _ := v.At(relayState)
 		out = append(out, idp.Change{Pointer: relayState, Before: at.Raw(), After: idp.QuoteJSON(page.String())})
+	}
+	return out, nil
+}
+
+// Publish implements idp.Publisher.
+func (c Codec) Publish(doc idp.Document, show bool) ([]idp.Change, error) {
+	if err := c.Describe(doc).Refusal(); err != nil {
+		return nil, err
+	}
+	v, err := idp.Parse(doc.Raw)
+	if err != nil {
+		return nil, err
+	}
+	out, err := idp.Switch(v, hidden, !show)
+	if err != nil {
+		return nil, fmt.Errorf("pingone: app %s: %w", doc.ID, err)
 	}
 	return out, nil
 }

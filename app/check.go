@@ -105,7 +105,7 @@ func Check(ctx context.Context, s Setup) (CheckReport, error) {
 		out.Warnings = append(out.Warnings, w.String())
 	}
 	for _, f := range s.Config.Federations() {
-		out.Apps = append(out.Apps, collect(f.Apps, func(a federation.AppRef) CheckApp { return checkApp(ctx, tenants, prover, f.Name, a) })...)
+		out.Apps = append(out.Apps, collect(f.Members(), func(a federation.AppRef) CheckApp { return checkApp(ctx, tenants, prover, f.Name, a) })...)
 		out.Accounts = append(out.Accounts, collect(f.Accounts, func(a federation.Account) CheckAccount { return checkAccount(ctx, base, f.Name, a) })...)
 	}
 	return out, nil

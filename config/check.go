@@ -321,6 +321,9 @@ func (c *checker) unused() {
 	for _, f := range c.doc.Federations {
 		for _, a := range f.Apps {
 			used[a.Tenant] = true
+			for _, s := range a.Standby {
+				used[s.Tenant] = true
+			}
 		}
 	}
 	for i, t := range c.doc.Tenants {

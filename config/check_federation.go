@@ -19,7 +19,7 @@ func (c *checker) federation(i int) federation.Federation {
 		Prefer: federation.Preference(doc.Prefer), Parallel: doc.Parallel, OwnedBy: federation.OwnedBy(doc.OwnedBy),
 	}}
 	c.regions(path, doc, f.Partition)
-	f.Apps = c.federationApps(path, doc)
+	f.Apps, f.Standbys = c.federationApps(path, doc)
 	f.Lead = c.lead(path, doc, f.Apps)
 	f.Accounts = c.accounts(path, doc, f.Partition)
 	f.Policy.Relay = c.relay(path, doc)
@@ -38,37 +38,68 @@ func (c *checker) regions(path string, doc federationDoc, p signin.Partition) {
 	}
 }
 
-// federationApps resolves tenants and refuses an app that another entry has.
-func (c *checker) federationApps(path string, doc federationDoc) []federation.AppRef {
-	var out []federation.AppRef
+// federationApps resolves tenants and refuses an app that another entry has
+// (spec 2.11).
+func (c *checker) federationApps(path string, doc federationDoc) (apps []federation.AppRef, standbys []federation.Standby) {
 	words := map[string]string{} // what a person may type -> the app it names
 	for i, a := range doc.Apps {
 		at := fmt.Sprintf("%s.apps[%d]", path, i)
-		ref := federation.AppRef{Name: a.Name, Tenant: a.Tenant, ID: a.ID}
-		if ref.Name == "" {
-			ref.Name = ref.ID
-		}
-		out = append(out, ref)
-		if a.Tenant == "" || a.ID == "" {
-			continue
-		}
-		if !c.tenantKnown(at+".tenant", a.Tenant) {
-			continue
-		}
-		if owner, taken := c.apps[ref.String()]; taken {
-			c.fail(at+".id", fmt.Sprintf("app %s is listed already, in federation %q", ref, owner), "an app belongs to exactly one federation: remove one of the two")
-			continue
-		}
-		c.apps[ref.String()] = doc.Name
-		for _, w := range slices.Compact([]string{ref.Name, ref.ID}) {
-			if other, taken := words[strings.ToLower(w)]; taken {
-				c.fail(at, fmt.Sprintf("%q names app %s already", w, other), "give the app another name")
-				break
-			}
-			words[strings.ToLower(w)] = ref.String()
+		ref := refOf(a.Name, a.Tenant, a.ID)
+		apps = append(apps, ref)
+		c.app(at, doc.Name, ref, words)
+		for k, s := range a.Standby {
+			sat := fmt.Sprintf("%s.standby[%d]", at, k)
+			st := federation.Standby{For: ref, Region: s.Region, App: refOf(s.Name, s.Tenant, s.ID), Unhide: s.Unhide}
+			c.standby(sat, doc, st, standbys)
+			c.app(sat, doc.Name, st.App, words)
+			standbys = append(standbys, st)
 		}
 	}
-	return out
+	return apps, standbys
+}
+
+func refOf(name, tenant, id string) federation.AppRef {
+	ref := federation.AppRef{Name: name, Tenant: tenant, ID: id}
+	if ref.Name == "" {
+		ref.Name = ref.ID
+	}
+	return ref
+}
+
+// app takes up one app of a federation.
+func (c *checker) app(at, owner string, ref federation.AppRef, words map[string]string) {
+	if ref.Tenant == "" || ref.ID == "" || !c.tenantKnown(at+".tenant", ref.Tenant) {
+		return
+	}
+	if owner, taken := c.apps[ref.String()]; taken {
+		c.fail(at+".id", fmt.Sprintf("app %s is listed already, in federation %q", ref, owner), "an app belongs to exactly one federation: remove one of the two")
+		return
+	}
+	c.apps[ref.String()] = owner
+	for _, w := range slices.Compact([]string{ref.Name, ref.ID}) {
+		if other, taken := words[strings.ToLower(w)]; taken {
+			c.fail(at, fmt.Sprintf("%q names app %s already", w, other), "give the app another name")
+			return
+		}
+		words[strings.ToLower(w)] = ref.String()
+	}
+}
+
+// standby checks what an app stands in for; others are those before it.
+func (c *checker) standby(at string, doc federationDoc, st federation.Standby, others []federation.Standby) {
+	if !st.Region.IsZero() && !slices.Contains(doc.Regions, st.Region) {
+		c.fail(at+".region", fmt.Sprintf("%s is not one of the federation's Regions", st.Region), "add it to regions, or remove the standby app")
+	}
+	for _, o := range others {
+		if o.For == st.For && o.Region == st.Region && !st.Region.IsZero() {
+			c.fail(at+".region", fmt.Sprintf("app %s stands in for %s already", o.App.Name, st.Region), "name one standby app per Region")
+		}
+	}
+	for _, t := range c.doc.Tenants {
+		if t.Name == st.App.Tenant && t.Kind == "generic" {
+			c.fail(at+".tenant", "a webhook says nothing about tiles, so no app behind it can stand in for another", "name a standby app in Okta, PingOne or OneLogin")
+		}
+	}
 }
 
 func (c *checker) tenantKnown(path, name string) bool {

@@ -135,7 +135,7 @@ func (d Draft) node(old *yaml.Node) *yaml.Node {
 		regions = append(regions, r.String())
 	}
 	set(out, "regions", texts(regions))
-	set(out, "apps", appNodes(f.Apps))
+	set(out, "apps", appNodes(f))
 	if len(f.Accounts) > 0 || valueOf(out, "accounts") != nil {
 		set(out, "accounts", accountNodes(f.Accounts))
 	}
@@ -144,20 +144,36 @@ func (d Draft) node(old *yaml.Node) *yaml.Node {
 
 // appNodes leaves out a name that a config would not take: one of another shape,
 // or one that is taken. The id then is the name.
-func appNodes(apps []federation.AppRef) *yaml.Node {
+func appNodes(f federation.Federation) *yaml.Node {
 	out := &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq"}
 	taken := map[string]bool{}
-	for _, a := range apps {
+	for _, a := range f.Members() {
 		taken[strings.ToLower(a.ID)] = true
 	}
-	for _, a := range apps {
-		item := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
+	add := func(item *yaml.Node, a federation.AppRef) {
 		if isLabel(a.Name) && !taken[strings.ToLower(a.Name)] {
 			taken[strings.ToLower(a.Name)] = true
 			set(item, "name", textNode(a.Name))
 		}
 		set(item, "tenant", textNode(a.Tenant))
 		set(item, "id", textNode(a.ID))
+	}
+	for _, a := range f.Apps {
+		item := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
+		add(item, a)
+		standby := &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq"}
+		for _, s := range f.StandbysOf(a) {
+			one := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
+			set(one, "region", textNode(s.Region.String()))
+			add(one, s.App)
+			if s.Unhide {
+				set(one, "unhide", &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: "true"})
+			}
+			standby.Content = append(standby.Content, one)
+		}
+		if len(standby.Content) > 0 {
+			set(item, "standby", standby)
+		}
 		out.Content = append(out.Content, item)
 	}
 	return out

@@ -61,7 +61,9 @@ func TestGoodFile(t *testing.T) {
 		Name: "prod", Partition: signin.AWS,
 		Regions: []signin.Region{region("us-east-1"), region("us-west-2"), region("eu-west-1")},
 		Apps:    []federation.AppRef{{Name: "AWS production", Tenant: "corp", ID: "0oa1prod"}, {Name: "On-call console", Tenant: "corp", ID: "0oa2oncall"}},
-		Lead:    "On-call console",
+		Standbys: []federation.Standby{{For: federation.AppRef{Name: "On-call console", Tenant: "corp", ID: "0oa2oncall"}, Region: signin.MustRegion("eu-west-1"),
+			App: federation.AppRef{Name: "On-call console (Ireland)", Tenant: "subsidiary", ID: "0oa3ireland"}, Unhide: true}},
+		Lead: "On-call console",
 		Accounts: []federation.Account{
 			{ID: "111122223333", Name: "payments", Providers: []string{"arn:aws:iam::111122223333:saml-provider/Okta"},
 				ScanRole: "arn:aws:iam::111122223333:role/failover-scan", EnforceRole: "arn:aws:iam::111122223333:role/ops/failover-enforce", ExternalID: "c0ffee-17"},

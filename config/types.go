@@ -229,6 +229,16 @@ type appDoc struct {
 	Name   string `yaml:"name" pattern:"label" doc:"Your word for the app, usually its label in the identity provider. Absent: the id."`
 	Tenant string `yaml:"tenant" required:"true" doc:"Name of the tenant it lives in."`
 	ID     string `yaml:"id" required:"true" pattern:"id" digits:"true" doc:"The vendor's id of the app."`
+
+	Standby []standbyDoc `yaml:"standby" max:"45" doc:"Other apps that stand in for this one, one per Region, each with an issuer, key and IAM SAML provider of its own. A move to such a Region changes no endpoint: it shows the standby app's tile."`
+}
+
+type standbyDoc struct {
+	Region signin.Region `yaml:"region" required:"true" doc:"The Region that the standby app signs in at, for good."`
+	Name   string        `yaml:"name" pattern:"label" doc:"Your word for it: best the label of its tile, since people are told to open it by this name. Absent: the id."`
+	Tenant string        `yaml:"tenant" required:"true" doc:"Name of the tenant it lives in: Okta, PingOne or OneLogin."`
+	ID     string        `yaml:"id" required:"true" pattern:"id" digits:"true" doc:"The vendor's id of the standby app."`
+	Unhide bool          `yaml:"unhide" doc:"A move may show the tile, and hide it when it moves on. Without it the tile is only looked at, and people are told to do it."`
 }
 
 type accountDoc struct {

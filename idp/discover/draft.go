@@ -97,7 +97,7 @@ func (d *drafter) take(name string, a FoundApp) {
 			d.out[at].Notes = append(d.out[at].Notes, fmt.Sprintf(format, args...))
 		}
 	}
-	if !slices.ContainsFunc(f.Apps, func(have federation.AppRef) bool { return have.String() == a.Ref().String() }) {
+	if !slices.ContainsFunc(f.Members(), func(have federation.AppRef) bool { return have.String() == a.Ref().String() }) {
 		f.Apps = append(f.Apps, named(f.Apps, a.Ref()))
 		added("the app %q (%q) is added: it leads to an account of this federation", a.Label, a.Ref())
 	}

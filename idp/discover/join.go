@@ -95,7 +95,7 @@ func (j *joiner) apps() {
 // configured returns the federation of the config that has the app, or "".
 func (j *joiner) configured(tenant, id string) string {
 	for _, f := range j.in.Federations {
-		for _, a := range f.Apps {
+		for _, a := range f.Members() {
 			if a.Tenant == tenant && a.ID == id {
 				return f.Name
 			}

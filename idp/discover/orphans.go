@@ -98,7 +98,7 @@ func (j *joiner) stranded(s inventory.AccountScan, r inventory.Role) {
 // absent names the apps of the config that their tenant does not have.
 func (j *joiner) absent() {
 	for _, f := range j.in.Federations {
-		for _, ref := range f.Apps {
+		for _, ref := range f.Members() {
 			at := slices.IndexFunc(j.in.Tenants, func(t Tenant) bool { return t.Name == ref.Tenant })
 			if at < 0 || j.in.Tenants[at].Trouble != nil ||
 				slices.ContainsFunc(j.in.Tenants[at].Apps, func(a App) bool { return string(a.ID) == ref.ID }) {

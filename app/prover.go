@@ -22,7 +22,7 @@ import (
 func newProver(c *config.Config, vendors move.Vendors, scanned func(federation string) []inventory.Provider) (*prove.Prover, error) {
 	owner := map[string]federation.Federation{}
 	for _, f := range c.Federations() {
-		for _, a := range f.Apps {
+		for _, a := range f.Members() {
 			owner[a.String()] = f
 		}
 	}

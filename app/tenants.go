@@ -148,6 +148,9 @@ func standbyRegions(fs []federation.Federation) map[string]map[idp.AppID][]signi
 				out[a.Tenant] = map[idp.AppID][]signin.Region{}
 			}
 			out[a.Tenant][idp.AppID(a.ID)] = f.Regions
+			if len(f.StandbysOf(a)) > 0 { // its endpoint never moves
+				out[a.Tenant][idp.AppID(a.ID)] = nil
+			}
 		}
 	}
 	return out
@@ -167,4 +170,9 @@ func (c foresighted) Describe(doc idp.Document) idp.App {
 		app.Findings = append(app.Findings, idp.Obstacles(c.Codec, doc, c.regions[doc.ID])...)
 	}
 	return app
+}
+
+// Publish implements idp.Publisher.
+func (c foresighted) Publish(doc idp.Document, show bool) ([]idp.Change, error) {
+	return idp.Publish(c.Codec, doc, show)
 }

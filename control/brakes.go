@@ -241,7 +241,7 @@ func (c *Control) app(federationName, name string) (federation.Federation, feder
 	var found []federation.AppRef
 	var names []string
 	for _, f := range in {
-		for _, a := range f.Apps {
+		for _, a := range f.Members() {
 			names = append(names, a.Name)
 			if name == a.Name || name == a.ID || name == a.String() {
 				of, found = f, append(found, a)

@@ -48,11 +48,28 @@ type AppStatus struct {
 	Label      string            `json:"label"`
 	Lead       bool              `json:"lead,omitempty"`
 	Region     signin.Region     `json:"region"`
+	Standbys   []StandbyStatus   `json:"standbys,omitempty"`
 	ACS        string            `json:"acs"`
 	RelayState string            `json:"relay_state"`
 	ReadAt     time.Time         `json:"read_at,omitzero"`
 	AgeSeconds int               `json:"age_seconds"`
 	Movable    bool              `json:"movable"`
+	Findings   []finding.Finding `json:"findings,omitempty"`
+	Error      *finding.Finding  `json:"error,omitempty"`
+}
+
+// StandbyStatus is an app that stands in for another one. Shown: people see its
+// tile; it is false as well while the app was never read.
+type StandbyStatus struct {
+	App        string            `json:"app"`
+	Tenant     string            `json:"tenant"`
+	ID         string            `json:"id"`
+	Region     signin.Region     `json:"region"`      // for which it stands in
+	SignsInAt  signin.Region     `json:"signs_in_at"` // where it signs in: the same, if all is well
+	Shown      bool              `json:"shown"`
+	Unhide     bool              `json:"unhide"` // a move may show and hide the tile
+	ReadAt     time.Time         `json:"read_at,omitzero"`
+	AgeSeconds int               `json:"age_seconds"`
 	Findings   []finding.Finding `json:"findings,omitempty"`
 	Error      *finding.Finding  `json:"error,omitempty"`
 }
@@ -109,7 +126,12 @@ func federationStatus(f federation.Federation, s controller.Status, vantages int
 		states[a.Ref.String()] = a
 	}
 	for _, ref := range f.Apps {
-		out.Apps = append(out.Apps, appStatus(ref, states[ref.String()], f.Lead, now))
+		a := appStatus(ref, states[ref.String()], f.Lead, now)
+		for _, sb := range f.StandbysOf(ref) {
+			a.Region = failover.Active(f, ref, s.Apps, now)
+			a.Standbys = append(a.Standbys, standbyStatus(sb, states[sb.App.String()], now))
+		}
+		out.Apps = append(out.Apps, a)
 	}
 	for _, r := range f.Regions {
 		out.Regions = append(out.Regions, regionStatus(r, s.Verdicts, s.Shares))
@@ -136,6 +158,12 @@ func appStatus(ref federation.AppRef, st failover.AppState, lead string, now tim
 		a.AgeSeconds = int(now.Sub(st.ReadAt).Seconds())
 	}
 	return a
+}
+
+func standbyStatus(s federation.Standby, st failover.AppState, now time.Time) StandbyStatus {
+	a := appStatus(s.App, st, "", now)
+	return StandbyStatus{App: a.App, Tenant: a.Tenant, ID: a.ID, Region: s.Region, SignsInAt: a.Region, Shown: !st.ReadAt.IsZero() && !st.App.Hidden,
+		Unhide: s.Unhide, ReadAt: a.ReadAt, AgeSeconds: a.AgeSeconds, Findings: a.Findings, Error: a.Error}
 }
 
 func regionStatus(r signin.Region, verdicts []health.Verdict, shares []inventory.Share) RegionStatus {

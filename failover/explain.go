@@ -63,6 +63,12 @@ func appFact(a appView, now time.Time) string {
 		return unknownWhy(a, now)
 	}
 	text := "signs in at " + a.region.String()
+	for _, s := range a.standbys {
+		if s.shown(now) && s.Region == a.region {
+			text += ", through its standby app " + s.App.Name
+			break
+		}
+	}
 	if a.state.Error != nil {
 		text += fmt.Sprintf(" (read %s ago; the newest read failed: %s)", now.Sub(a.state.ReadAt).Round(time.Second), a.state.Error.Error())
 	}
@@ -79,6 +85,9 @@ func (v *view) findings() []finding.Finding {
 	}
 	for _, a := range v.apps {
 		out = append(out, a.state.App.Findings...)
+		for _, s := range a.standbys {
+			out = append(out, s.state.App.Findings...)
+		}
 	}
 	return append(out, v.s.Distrusted...)
 }
@@ -119,14 +128,26 @@ func (p Plan) Lines() []string {
 		if s.Lead {
 			name += " (lead)"
 		}
+		if s.Tile != "" {
+			out = append(out, escape.Terminal(fmt.Sprintf("  %s, in place of %s", name, s.For)), escape.Terminal(fmt.Sprintf("    tile in the portal: %s", s.Tile)),
+				escape.Terminal("    sign-in URL  "+s.Before.String()+" (kept)"))
+			out = append(out, noteLines(s.Findings)...)
+			continue
+		}
 		out = append(out, escape.Terminal("  "+name), escape.Terminal(change("    sign-in URL  ", s.Before.String(), s.After.String())),
 			escape.Terminal(change("    RelayState   ", s.RelayBefore, s.RelayAfter)))
-		for _, f := range s.Findings {
-			out = append(out, escape.Terminal("    note: "+f.Error()))
-		}
+		out = append(out, noteLines(s.Findings)...)
 	}
 	for _, l := range p.Left {
 		out = append(out, escape.Terminal("  stays: "+l.App.Name+" "+l.Why))
+	}
+	return out
+}
+
+func noteLines(fs []finding.Finding) []string {
+	var out []string
+	for _, f := range fs {
+		out = append(out, escape.Terminal("    note: "+f.Error()))
 	}
 	return out
 }
@@ -147,13 +168,14 @@ func change(field, before, after string) string {
 // UserText is what to tell the people who sign in, after a move to r (spec
 // 9.4): one line each.
 func UserText(f federation.Federation, r signin.Region) []string {
-	out := []string{
+	out := slices.Concat([]string{
 		"AWS sign-in now goes through " + r.String() + ". Close the old sign-in page and open the AWS tile in your portal again.",
+	}, tileLines(f, r), []string{
 		"Sessions that are open keep working until they expire.",
 		"saml2aws: run saml2aws login --force --region " + r.String(),
 		"gimme-aws-creds: run gimme-aws-creds again; it follows the app to its Region.",
 		"okta-aws-cli: run okta-aws-cli web --aws-region " + r.String(),
-	}
+	})
 	e, ok := r.Endpoint()
 	if !ok || e.ConsoleHost == "" {
 		return out
@@ -165,6 +187,22 @@ func UserText(f federation.Federation, r signin.Region) []string {
 	slices.Sort(ids)
 	for _, id := range ids {
 		out = append(out, "Switch role in account "+id+": https://"+e.ConsoleHost+"/switchrole?account="+id+"&roleName=ROLE")
+	}
+	return out
+}
+
+// tileLines say which tiles to open where other apps stand in.
+func tileLines(f federation.Federation, r signin.Region) []string {
+	var out []string
+	for _, a := range f.Apps {
+		if len(f.StandbysOf(a)) == 0 {
+			continue
+		}
+		if s, ok := f.Standby(f.Serving(a, r)); ok {
+			out = append(out, fmt.Sprintf("Open the tile %q instead of %q.", s.App.Name, a.Name))
+			continue
+		}
+		out = append(out, fmt.Sprintf("Open the tile %q, no other.", a.Name))
 	}
 	return out
 }

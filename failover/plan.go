@@ -36,6 +36,8 @@ type Plan struct {
 // step always reads for itself before it writes.
 type StepPlan struct {
 	App          federation.AppRef   `json:"app"`
+	For          string              `json:"for,omitempty"`  // name of the app that App stands in for
+	Tile         Tile                `json:"tile,omitempty"` // what becomes of App's tile; its endpoint stays then
 	Lead         bool                `json:"lead,omitempty"`
 	From         signin.Region       `json:"from"`
 	To           signin.Region       `json:"to"`
@@ -118,12 +120,13 @@ type boundApp struct {
 	From   signin.Region `json:"from"`
 	Before signin.ACS    `json:"before"`
 	Relay  string        `json:"relay"`
+	Tile   Tile          `json:"tile,omitempty"`
 }
 
 func (p Plan) digest() (string, error) {
 	b := bound{Federation: p.Federation, To: p.To, Overrides: slices.Sorted(slices.Values(p.Overrides)), Config: p.ConfigDigest}
 	for _, s := range p.Steps {
-		b.Apps = append(b.Apps, boundApp{s.App.String(), s.From, s.Before, s.RelayBefore})
+		b.Apps = append(b.Apps, boundApp{s.App.String(), s.From, s.Before, s.RelayBefore, s.Tile})
 	}
 	raw, err := json.Marshal(b)
 	if err != nil {
@@ -144,16 +147,19 @@ func (v *view) plan() (*Plan, error) {
 	}
 	lead := leadOf(v.s.Federation, v.moving)
 	for _, a := range v.moving {
-		step, err := v.step(a)
+		steps, err := v.steps(a)
 		if err != nil {
 			return nil, err
 		}
-		step.Lead = a.ref == lead
-		if step.Lead {
-			p.Steps = slices.Insert(p.Steps, 0, step)
+		if a.ref == lead && len(steps) > 0 {
+			steps[0].Lead = true
+			p.Steps = slices.Concat(steps, p.Steps)
 			continue
 		}
-		p.Steps = append(p.Steps, step)
+		p.Steps = append(p.Steps, steps...)
+	}
+	if len(p.Steps) == 0 {
+		return nil, ErrNothingToMove
 	}
 	for _, s := range p.Steps {
 		if !s.From.IsZero() && !slices.Contains(p.From, s.From) {
@@ -173,6 +179,15 @@ func leadOf(f federation.Federation, moving []appView) federation.AppRef {
 		}
 	}
 	return moving[0].ref
+}
+
+// steps plans one app: one step, or one for each standby app's tile.
+func (v *view) steps(a appView) ([]StepPlan, error) {
+	if len(a.standbys) > 0 {
+		return v.tileSteps(a), nil
+	}
+	s, err := v.step(a)
+	return []StepPlan{s}, err
 }
 
 // step plans one app.

@@ -159,11 +159,11 @@ func settled(p federation.Policy) federation.Policy {
 // Kept returns the state as inventory keeps it.
 func (a AppState) Kept() inventory.AppRead {
 	return inventory.AppRead{Ref: a.Ref, ReadAt: a.ReadAt, Label: a.App.Label, Kind: a.App.Kind, Status: a.App.Status, ACS: a.App.ACS,
-		ACSText: a.App.ACSText, RelayState: a.App.RelayState, Audience: a.App.Audience, Movable: a.App.Movable, Findings: a.App.Findings}
+		ACSText: a.App.ACSText, RelayState: a.App.RelayState, Audience: a.App.Audience, Hidden: a.App.Hidden, Movable: a.App.Movable, Findings: a.App.Findings}
 }
 
 // FromInventory returns the state of an app that was kept earlier.
 func FromInventory(k inventory.AppRead) AppState {
 	return AppState{Ref: k.Ref, ReadAt: k.ReadAt, App: idp.App{ID: idp.AppID(k.Ref.ID), Label: k.Label, Kind: k.Kind, Status: k.Status, ACS: k.ACS,
-		ACSText: k.ACSText, RelayState: k.RelayState, Audience: k.Audience, Movable: k.Movable, Findings: k.Findings}}
+		ACSText: k.ACSText, RelayState: k.RelayState, Audience: k.Audience, Hidden: k.Hidden, Movable: k.Movable, Findings: k.Findings}}
 }

@@ -34,10 +34,17 @@ func (v *view) undo() *Undoing {
 func (v *view) undoing(u Undoing) {
 	v.cause, v.to = Switchover, v.s.Request.To
 	for _, back := range u.Apps {
-		i := slices.IndexFunc(v.apps, func(a appView) bool { return a.ref.String() == back.App.String() })
+		app := back.App
+		if s, ok := v.s.Federation.Standby(app); ok {
+			app = s.For
+		}
+		i := slices.IndexFunc(v.apps, func(a appView) bool { return a.ref.String() == app.String() })
 		if i < 0 {
 			v.left = append(v.left, Left{App: back.App, Why: "is not in the federation any more", Blocking: true})
 			continue
+		}
+		if slices.ContainsFunc(v.moving, func(a appView) bool { return a.ref == v.apps[i].ref }) {
+			continue // another of its tiles
 		}
 		if !v.locked(v.apps[i]) {
 			v.moving = append(v.moving, v.apps[i])

@@ -32,6 +32,9 @@ type appView struct {
 	region  signin.Region // zero: unknown
 	verdict health.Verdict
 	watched bool // the Region is one of the federation's
+	// standbys are the apps that stand in for it: then its own endpoint never
+	// moves.
+	standbys []standbyView
 }
 
 // newView works a situation out. App states of apps that are not the
@@ -51,20 +54,16 @@ func newView(s Situation) *view {
 	default:
 		v.failback()
 	}
+	if v.undo() == nil {
+		v.standIns()
+	}
 	return v
 }
 
 // look collects what is known of one app.
 func (v *view) look(ref federation.AppRef) appView {
-	a := appView{ref: ref}
-	for _, st := range v.s.Apps {
-		if st.Ref.String() == ref.String() {
-			a.state = st
-		}
-	}
-	if a.state.known(v.s.Now) {
-		a.region = a.state.App.Region()
-	}
+	a := appView{ref: ref, state: lastRead(ref, v.s.Apps), standbys: standbysOf(v.s.Federation, ref, v.s.Apps)}
+	a.region = Active(v.s.Federation, ref, v.s.Apps, v.s.Now)
 	a.watched = v.s.Federation.Allows(a.region)
 	a.verdict = v.verdict(a.region)
 	return a
@@ -94,7 +93,7 @@ func (v *view) requested() {
 		switch {
 		case a.region == v.to && !v.to.IsZero():
 			v.leave(a, "is in "+v.to.String()+" already", false)
-		case a.region.IsZero() && blind && a.state.App.ACSText == "":
+		case a.region.IsZero() && blind && a.state.App.ACSText == "" && len(a.standbys) == 0:
 			if !v.locked(a) {
 				v.moving = append(v.moving, a)
 			}
@@ -123,6 +122,8 @@ func (v *view) causeOfRequest() Cause {
 func (v *view) take(a appView) {
 	switch {
 	case v.locked(a):
+	case len(a.standbys) > 0 && !a.region.IsZero(): // what is written are its standby apps
+		v.moving = append(v.moving, a)
 	case a.state.ReadAt.IsZero():
 		v.leave(a, "could not be read: "+readError(a.state), true)
 	case v.s.Now.Sub(a.state.ReadAt) > maxReadAge:
@@ -139,13 +140,20 @@ func (v *view) take(a appView) {
 // locked leaves an app that a person has locked, unless the operator who asks
 // puts the lock aside by name. It reports whether it did.
 func (v *view) locked(a appView) bool {
-	lock, ok := LockOn(v.s.Brakes, v.s.Federation.Name, a.ref, v.s.Now)
+	ref := a.ref
+	lock, ok := LockOn(v.s.Brakes, v.s.Federation.Name, ref, v.s.Now)
+	for _, s := range a.standbys {
+		if !ok {
+			ref = s.App
+			lock, ok = LockOn(v.s.Brakes, v.s.Federation.Name, ref, v.s.Now)
+		}
+	}
 	if !ok || v.putsAside(Locked) {
 		return false
 	}
 	v.leave(a, "is locked: "+lock.String(), true)
 	l := &v.left[len(v.left)-1]
-	l.Findings = append(slices.Clone(l.Findings), LockFinding(a.ref, lock))
+	l.Findings = append(slices.Clone(l.Findings), LockFinding(ref, lock))
 	return true
 }
 

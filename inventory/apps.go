@@ -20,6 +20,7 @@ type AppRead struct {
 	ACSText    string            `json:"acs_text"`
 	RelayState string            `json:"relay_state"`
 	Audience   string            `json:"audience,omitempty"`
+	Hidden     bool              `json:"hidden,omitempty"` // people do not see its tile
 	Movable    bool              `json:"movable"`
 	Findings   []finding.Finding `json:"findings,omitempty"`
 }

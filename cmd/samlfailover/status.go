@@ -123,6 +123,9 @@ func (p *program) showFederation(f control.FederationStatus, now time.Time) {
 	rows := [][]string{{"APP", "SIGNS IN AT", "READ", "LANDS ON", ""}}
 	for _, a := range f.Apps {
 		rows = append(rows, appRow(a))
+		for _, s := range a.Standbys {
+			rows = append(rows, standbyRow(s))
+		}
 	}
 	p.table(rows)
 	p.line("")
@@ -135,6 +138,12 @@ func (p *program) showFederation(f control.FederationStatus, now time.Time) {
 	p.showDecision(f)
 	for _, a := range f.Apps {
 		p.showProblems(a.Findings)
+		for _, s := range a.Standbys {
+			p.showProblems(s.Findings)
+			if s.Error != nil {
+				p.showFinding(*s.Error)
+			}
+		}
 		if a.Error != nil {
 			p.showFinding(*a.Error)
 		}
@@ -160,6 +169,25 @@ func appRow(a control.AppStatus) []string {
 		note = strings.TrimSpace(note + " labelled \"" + escape.Terminal(a.Label) + "\"")
 	}
 	return []string{escape.Terminal(a.App), region, read, dash(escape.Terminal(a.RelayState)), note}
+}
+
+// standbyRow is an app that stands in for the one above it.
+func standbyRow(s control.StandbyStatus) []string {
+	read, note := "never", "standby"
+	if !s.ReadAt.IsZero() {
+		read = (time.Duration(s.AgeSeconds) * time.Second).String() + " ago"
+		note += ", tile hidden"
+		if s.Shown {
+			note = "standby, tile shown"
+		}
+		if s.SignsInAt != s.Region {
+			note += ", and it does not sign in here"
+		}
+	}
+	if !s.Unhide {
+		note += ", changed by hand only"
+	}
+	return []string{"  " + escape.Terminal(s.App), s.Region.String(), read, "-", note}
 }
 
 func regionLine(r control.RegionStatus, now time.Time) []string {

@@ -167,8 +167,8 @@ func (c *Controller) mark(bad []health.Verdict, now time.Time) (fresh bool, news
 // unhealthy, or can no longer call healthy because vantages suspect them.
 func (c *Controller) badVerdicts(s failover.Situation) []health.Verdict {
 	active := map[signin.Region]bool{}
-	for _, a := range s.Apps {
-		active[a.App.Region()] = true
+	for _, a := range s.Federation.Apps {
+		active[failover.Active(s.Federation, a, s.Apps, s.Now)] = true
 	}
 	var out []health.Verdict
 	for _, v := range s.Verdicts {

@@ -102,7 +102,8 @@ func (c *Controller) recall(ctx context.Context) {
 	}
 }
 
-// states returns the apps as last read, in the federation's order.
+// states returns the apps as last read, in the federation's order, standby apps
+// last.
 func (c *Controller) states() []failover.AppState {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -111,7 +112,7 @@ func (c *Controller) states() []failover.AppState {
 
 func (c *Controller) appStates() []failover.AppState {
 	var out []failover.AppState
-	for _, ref := range c.cfg.Federation.Apps {
+	for _, ref := range c.cfg.Federation.Members() {
 		if st, ok := c.apps[ref.String()]; ok {
 			out = append(out, st)
 		}
@@ -127,7 +128,7 @@ const perApp = 100 * time.Millisecond
 // A read that fails or takes too long leaves the last good one standing.
 func (c *Controller) readApps(ctx context.Context) {
 	byTenant := map[string][]federation.AppRef{}
-	for _, ref := range c.cfg.Federation.Apps {
+	for _, ref := range c.cfg.Federation.Members() {
 		byTenant[ref.Tenant] = append(byTenant[ref.Tenant], ref)
 	}
 	var wg sync.WaitGroup

@@ -7,6 +7,7 @@ import (
 
 	"github.com/samlfailover/samlfailover/failover"
 	"github.com/samlfailover/samlfailover/federation"
+	"github.com/samlfailover/samlfailover/idp"
 	"github.com/samlfailover/samlfailover/signin"
 )
 
@@ -22,6 +23,10 @@ func (x *run) result() failover.Result {
 	for _, l := range x.r.Left {
 		if l.Blocking {
 			res.Stuck++
+			if len(x.f.StandbysOf(l.App)) > 0 {
+				res.HandSteps = append(res.HandSteps, x.standInByHand(l.App))
+				continue
+			}
 			acs, _ := signin.ParseACS(l.ACSText)
 			res.HandSteps = append(res.HandSteps, x.byHand(l.App, l.Region, acs, l.ACSText, l.RelayState)...)
 		}
@@ -114,11 +119,37 @@ func (x *run) handSteps(a *appRun) []failover.HandStep {
 	if len(out) > 0 || x.r.Undoes != "" {
 		return out
 	}
+	if s, ok := x.f.Standby(app); ok {
+		return []failover.HandStep{x.tileByHand(s, a.last.App)}
+	}
 	acs, text, relay := a.step.Before, a.step.Before.String(), a.step.RelayBefore
 	if a.last.App.ID != "" {
 		acs, text, relay = a.last.App.ACS, a.last.App.ACSText, a.last.App.RelayState
 	}
 	return x.byHand(app, a.step.From, acs, text, relay)
+}
+
+// tileField names what shows a tile where the vendor's field is not known.
+const tileField = "tile in the portal (visibility)"
+
+// tileByHand names the step for a standby app's tile; was is zero if the app
+// could not be read.
+func (x *run) tileByHand(s federation.Standby, was idp.App) failover.HandStep {
+	now := orUnknown("")
+	if was.ID != "" {
+		now = string(tileWord(was))
+	}
+	return failover.HandStep{App: s.App, AdminURL: x.m.Apps.AdminURL(s.App), Field: tileField, Current: now, Target: string(failover.TileOf(s, x.r.To))}
+}
+
+// standInByHand names the step for an app that nothing could stand in for.
+func (x *run) standInByHand(app federation.AppRef) failover.HandStep {
+	if s, ok := x.f.Standby(x.f.Serving(app, x.r.To)); ok {
+		return x.tileByHand(s, idp.App{})
+	}
+	acs, _ := x.r.To.ACS("")
+	return failover.HandStep{App: app, AdminURL: x.m.Apps.AdminURL(app), Field: "standby app for " + x.r.To.String(), Current: "(none)",
+		Target: "an app that signs in at " + acs.String()}
 }
 
 // byHand names the steps for an app that holds an endpoint and a RelayState.

@@ -142,7 +142,7 @@ func (m *Mover) federation(name string) (federation.Federation, error) {
 // permitted re-checks one step against the federation in force: membership and
 // allowed Regions can be overridden by nobody (spec 8.6).
 func permitted(f federation.Federation, r Record, s StepRecord) error {
-	for _, a := range f.Apps {
+	for _, a := range f.Members() {
 		if a.String() != s.App.String() {
 			continue
 		}

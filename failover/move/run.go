@@ -210,7 +210,7 @@ func (x *run) prove(ctx context.Context, a *appRun) error {
 	}
 	pctx, cancel := context.WithTimeout(ctx, x.m.Limits.ProofTimeout)
 	defer cancel()
-	level, err := x.m.Prover.Prove(pctx, a.step.App, x.r.To)
+	level, err := x.m.Prover.Prove(pctx, x.f.Serving(a.step.App, x.r.To), x.r.To)
 	a.best = errors.Is(err, ErrUnprovable)
 	if err != nil {
 		a.result.Finding = asFinding(a.step.App, finding.ProofMissing, "the app is moved and read back, and no login through it was proved", err)

@@ -12,6 +12,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"github.com/samlfailover/samlfailover/failover"
+	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/finding"
 	"github.com/samlfailover/samlfailover/idp"
 	"github.com/samlfailover/samlfailover/signin"
@@ -72,6 +73,9 @@ func (x *run) try(ctx context.Context, a *appRun) error {
 		return *why
 	}
 	text := "is read back at " + a.step.target(x.r).String()
+	if _, ok := x.f.Standby(a.step.App); ok {
+		text = "is read back with its tile " + string(tileWord(res.App))
+	}
 	if res.Already {
 		text += "; it was there already"
 	}
@@ -81,6 +85,13 @@ func (x *run) try(ctx context.Context, a *appRun) error {
 	a.result.Moved, a.result.Proof = true, failover.P1
 	x.m.after(ctx, x.r, "move.app-verified", map[string]any{"app": a.step.App, "calls": res.Calls, "findings": res.Findings})
 	return nil
+}
+
+func tileWord(app idp.App) failover.Tile {
+	if app.Hidden {
+		return failover.TileHidden
+	}
+	return failover.TileShown
 }
 
 // step calls the IdP for one app, forward or back.
@@ -98,6 +109,9 @@ func (x *run) step(ctx context.Context, a *appRun) (idp.StepResult, error) {
 	if x.r.Undoes != "" {
 		return x.m.Apps.Undo(ctx, a.step.App, a.step.Undo, hooks)
 	}
+	if s, ok := x.f.Standby(a.step.App); ok {
+		return x.m.Apps.Publish(ctx, s.App, idp.Tile{Region: s.Region, Show: failover.TileOf(s, x.r.To) == failover.TileShown, Ours: s.Unhide}, hooks)
+	}
 	return x.m.Apps.Step(ctx, a.step.App, signin.Target{From: a.step.From, To: x.r.To, Relay: x.f.Policy.Relay}, hooks)
 }
 
@@ -114,8 +128,14 @@ func (x *run) unlocked(ctx context.Context, a *appRun) error {
 	if slices.Contains(x.r.Overrides, failover.Locked) {
 		brakes = slices.DeleteFunc(slices.Clone(brakes), func(b failover.Brake) bool { return b.Since.Before(x.r.Started) })
 	}
-	if lock, ok := failover.LockOn(brakes, x.f.Name, a.step.App, time.Now()); ok {
-		return failover.LockFinding(a.step.App, lock)
+	of := []federation.AppRef{a.step.App}
+	if s, ok := x.f.Standby(a.step.App); ok {
+		of = append(of, s.For)
+	}
+	for _, app := range of {
+		if lock, ok := failover.LockOn(brakes, x.f.Name, app, time.Now()); ok {
+			return failover.LockFinding(app, lock)
+		}
 	}
 	return nil
 }

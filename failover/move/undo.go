@@ -106,12 +106,26 @@ func (m *Mover) previewUndo(ctx context.Context, s StepRecord) UndoPreview {
 // from: somebody has moved it on, and that is kept (spec 4.1).
 func (x *run) elsewhere(a *appRun) *finding.Finding {
 	at := a.last.App.Region()
+	if s, ok := x.f.Standby(a.step.App); ok && x.r.Undoes != "" {
+		return tileElsewhere(s, a)
+	}
 	if x.r.Undoes == "" || at == a.step.From {
 		return nil
 	}
 	return &finding.Finding{Code: finding.LaterEdit, Subject: "app " + a.step.App.Name,
 		What: fmt.Sprintf("the app signs in at %s and not where the move had put it, so the undo left it there", at),
 		Why:  "somebody changed it after the move", Remedy: "if it shall go back too, do the hand steps"}
+}
+
+// tileElsewhere says that an undo left a tile as somebody has set it since.
+func tileElsewhere(s federation.Standby, a *appRun) *finding.Finding {
+	meant, is := failover.TileOf(s, a.step.From), tileWord(a.last.App)
+	if is == meant {
+		return nil
+	}
+	return &finding.Finding{Code: finding.LaterEdit, Subject: "app " + s.App.Name,
+		What: fmt.Sprintf("the app's tile is %s and not as the move had put it, so the undo left it", is),
+		Why:  "somebody changed it after the move", Remedy: fmt.Sprintf("if it shall be %s, set it by hand", meant)}
 }
 
 // wrote returns the changes noted for an app.

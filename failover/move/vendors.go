@@ -14,6 +14,8 @@ import (
 // Apps is what a move needs of the IdPs: one app at a time, each through the
 // read-change-write-compare of spec 2.2. Safe for concurrent use.
 type Apps interface {
+	// Publish shows or hides a standby app's tile; it never moves its endpoint.
+	Publish(ctx context.Context, app federation.AppRef, tile idp.Tile, h idp.Hooks) (idp.StepResult, error)
 	Step(ctx context.Context, app federation.AppRef, target signin.Target, h idp.Hooks) (idp.StepResult, error)
 	Undo(ctx context.Context, app federation.AppRef, wrote []idp.Change, h idp.Hooks) (idp.StepResult, error)
 	// AdminURL is the page on which a person changes the app, "" if unknown.
@@ -63,6 +65,15 @@ func (vs Vendors) Step(ctx context.Context, app federation.AppRef, target signin
 		return idp.StepResult{}, err
 	}
 	return idp.Step(ctx, v.Tenant, standing{v.Codec}, idp.AppID(app.ID), target, h)
+}
+
+// Publish implements Apps.
+func (vs Vendors) Publish(ctx context.Context, app federation.AppRef, tile idp.Tile, h idp.Hooks) (idp.StepResult, error) {
+	v, err := vs.of(app)
+	if err != nil {
+		return idp.StepResult{}, err
+	}
+	return idp.StepTile(ctx, v.Tenant, v.Codec, idp.AppID(app.ID), tile, h)
 }
 
 // Undo implements Apps.

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/samlfailover/samlfailover/failover"
 	"github.com/samlfailover/samlfailover/failover/move"
 	"github.com/samlfailover/samlfailover/federation"
+	"github.com/samlfailover/samlfailover/idp"
 	"github.com/samlfailover/samlfailover/inventory"
 )
 
@@ -30,7 +32,8 @@ type appKeeper interface {
 // lastApps returns a federation's apps as last read, for whoever has to know
 // their endpoints: as a controller has kept them, and where it has not, or not
 // for a day, as they are now. What cannot be read either stays as it was kept,
-// or is left out. The apps are looked up once, when they are first asked for.
+// or is left out. Where apps stand in for others, all are read now, with issuer
+// and certificate. The apps are looked up once, when they are first asked for.
 func lastApps(f federation.Federation, kept appKeeper, vendors move.Vendors, log *slog.Logger) func(context.Context) []inventory.AppRead {
 	var once sync.Once
 	var out []inventory.AppRead
@@ -47,25 +50,46 @@ func findApps(ctx context.Context, f federation.Federation, kept appKeeper, vend
 	}
 	ctx, cancel := context.WithTimeout(ctx, appReadWithin)
 	defer cancel()
-	found := make([]inventory.AppRead, len(f.Apps))
+	found := make([]inventory.AppRead, len(f.Members()))
 	var all sync.WaitGroup
-	for i, ref := range f.Apps {
+	for i, ref := range f.Members() {
 		at := slices.IndexFunc(snap.Apps, func(a inventory.AppRead) bool { return a.Ref.String() == ref.String() })
 		if at >= 0 {
 			found[i] = snap.Apps[at]
 		}
-		if time.Since(found[i].ReadAt) < appsCountFor {
+		if time.Since(found[i].ReadAt) < appsCountFor && len(f.Standbys) == 0 {
 			continue
 		}
 		all.Go(func() {
-			app, readAt, err := vendors.Read(ctx, ref)
+			app, err := lookUp(ctx, ref, vendors[ref.Tenant], len(f.Standbys) > 0)
 			if err != nil {
-				log.Warn("an app could not be read, so its endpoint is not known for the trust policies", "app", ref.Name, "kept_from", found[i].ReadAt, "error", err)
-				return
+				log.Warn("an app could not be read for the trust policies", "app", ref.Name, "kept_from", found[i].ReadAt, "error", err)
 			}
-			found[i] = failover.AppState{Ref: ref, App: app, ReadAt: readAt}.Kept()
+			if !app.ReadAt.IsZero() {
+				found[i] = app
+			}
 		})
 	}
 	all.Wait()
 	return slices.DeleteFunc(found, func(a inventory.AppRead) bool { return a.ReadAt.IsZero() })
+}
+
+// lookUp reads an app now and, where apps stand in for others, who it is to AWS:
+// which provider belongs to which of them follows from that.
+func lookUp(ctx context.Context, ref federation.AppRef, v move.Vendor, identify bool) (inventory.AppRead, error) {
+	if v.Tenant == nil {
+		return inventory.AppRead{}, fmt.Errorf("tenant %q is not configured", ref.Tenant)
+	}
+	doc, err := v.Tenant.Read(ctx, idp.AppID(ref.ID))
+	if err != nil {
+		return inventory.AppRead{}, err
+	}
+	out := failover.AppState{Ref: ref, App: v.Codec.Describe(doc), ReadAt: doc.ReadAt}.Kept()
+	who, able := v.Tenant.(idp.Identified)
+	if !identify || !able {
+		return out, nil
+	}
+	id, err := who.Identity(ctx, doc)
+	out.Issuer, out.Certificates = id.Issuer, id.Certificates
+	return out, err
 }

@@ -23,6 +23,10 @@ type AppRead struct {
 	Hidden     bool              `json:"hidden,omitempty"` // people do not see its tile
 	Movable    bool              `json:"movable"`
 	Findings   []finding.Finding `json:"findings,omitempty"`
+	// Issuer and Certificates (DER) are what IAM has to know of the app; empty
+	// where nobody asked the IdP for them.
+	Issuer       string   `json:"issuer,omitempty"`
+	Certificates [][]byte `json:"certificates,omitempty"`
 }
 
 // AppSnapshot is the state of one federation's apps, for a controller that

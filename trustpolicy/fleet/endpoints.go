@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/finding"
@@ -16,7 +17,8 @@ import (
 // that trust it have to admit.
 type endpoints struct {
 	of      map[string][]signin.ACS     // by provider ARN
-	unknown map[string]*finding.Finding // why those of a provider are not known
+	unknown map[string]*finding.Finding // why those of a provider are not known, nil where they are
+	groups  []group                     // apps that others stand in for
 	notes   []finding.Finding           // about apps
 }
 
@@ -38,59 +40,33 @@ func (f *Fleet) apps(ctx context.Context) []inventory.AppRead {
 // plain one. An app without a suffix goes to a provider of the first kind too
 // where there is no other: AWS takes both forms unless encryption is required
 // (IAM User Guide, "Configure SAML assertions for the authentication response").
+// An app that stays where it is, because others stand in for it or it is one of
+// those, has one endpoint, and so has its provider.
 //
 // An id that no provider has is a finding (spec 1.1). While some provider's id
 // is not known it may be that one's, and where its sign-ins arrive is not known
 // then.
 func (f *Fleet) endpoints(apps []inventory.AppRead, known []inventory.Provider) (endpoints, error) {
-	out := endpoints{of: map[string][]signin.ACS{}, unknown: map[string]*finding.Finding{}}
-	ids := map[string]string{} // provider by id
-	for _, p := range known {
-		if p.UUID != "" {
-			ids[p.UUID] = p.ARN
-		}
-	}
-	own, strays, plain := map[string]string{}, []inventory.AppRead{}, false
-	for _, a := range apps {
-		switch arn := ids[a.ACS.Suffix()]; {
-		case a.ACS.Suffix() == "":
-			plain = true
-		case arn == "":
-			strays = append(strays, a)
-		default:
-			own[arn] = a.ACS.Suffix()
-		}
-	}
-	var nameless []string // providers whose id is not known
-	shared := false       // some provider is left for the plain endpoint
-	for _, a := range f.Federation.Accounts {
-		for _, arn := range a.Providers {
-			read := slices.ContainsFunc(known, func(p inventory.Provider) bool { return p.ARN == arn && p.UUID != "" })
-			if !read {
-				nameless = append(nameless, arn)
-			}
-			shared = shared || own[arn] == ""
-		}
-	}
-	for _, a := range f.Federation.Accounts {
-		for _, arn := range a.Providers {
-			forms := []string{own[arn]}
-			if own[arn] != "" && plain && !shared {
+	j := f.join(apps, known)
+	out := endpoints{of: map[string][]signin.ACS{}, unknown: map[string]*finding.Finding{}, groups: j.groups(time.Now()), notes: j.notes()}
+	shared := slices.ContainsFunc(j.providers, func(arn string) bool { return j.own[arn] == "" && !j.staysPut(arn) })
+	for _, arn := range j.providers {
+		if !j.staysPut(arn) {
+			forms := []string{j.own[arn]}
+			if j.own[arn] != "" && j.plain && !shared {
 				forms = append(forms, "")
 			}
 			var err error
 			if out.of[arn], err = everywhere(f.Federation.Regions, forms); err != nil {
 				return out, err
 			}
-			if len(strays) > 0 && slices.Contains(nameless, arn) {
-				out.unknown[arn] = unknownEndpoint(arn, strays[0])
+		}
+		for _, a := range j.apps[arn] {
+			if f.fixed(a.Ref) && !slices.Contains(out.of[arn], a.ACS) && !a.ACS.IsZero() {
+				out.of[arn] = append(out.of[arn], a.ACS)
 			}
 		}
-	}
-	if len(nameless) == 0 {
-		for _, a := range strays {
-			out.notes = append(out.notes, strayID(a))
-		}
+		out.unknown[arn] = j.doubt(arn)
 	}
 	return out, nil
 }
@@ -110,19 +86,6 @@ func everywhere(regions []signin.Region, suffixes []string) ([]signin.ACS, error
 	return out, nil
 }
 
-func unknownEndpoint(arn string, a inventory.AppRead) *finding.Finding {
-	return &finding.Finding{Code: finding.RoleNotReady, Subject: arn, What: "at which endpoint the provider's sign-ins arrive is not known",
-		Why:    "the endpoint of app " + a.Ref.Name + " ends in the id " + a.ACS.Suffix() + ", and the provider's own id could not be read",
-		Remedy: "give the account's scan_role iam:GetSAMLProvider, then run: samlfailover trust scan"}
-}
-
-func strayID(a inventory.AppRead) finding.Finding {
-	return finding.Finding{Code: finding.ProviderIDUnknown, Subject: "app " + a.Ref.Name,
-		What: "the app's endpoint names a SAML provider that none of the federation's accounts has, so AWS refuses its sign-ins",
-		Why:  "a provider that was deleted and made again has another id", Remedy: "take the sign-in URL from the SAML provider's page in IAM",
-		Evidence: map[string]string{"endpoint": a.ACS.String()}}
-}
-
 // request is what a federation wants of the trust policies of an account, in
 // some of its Regions. Providers of which it is not known are left out.
 func (e endpoints) request(account federation.Account, regions []signin.Region) trustpolicy.EditRequest {
@@ -131,7 +94,7 @@ func (e endpoints) request(account federation.Account, regions []signin.Region) 
 		if e.unknown[arn] != nil {
 			continue
 		}
-		out.Providers = append(out.Providers, arn)
+		out.Providers, out.Own[arn] = append(out.Providers, arn), []string{}
 		for _, r := range regions {
 			for _, acs := range e.at(arn, r) {
 				out.Own[arn] = append(out.Own[arn], acs.String())
@@ -160,7 +123,7 @@ func (e endpoints) unsure(a federation.Account, c candidate) *finding.Finding {
 // only if that makes a difference; one that cannot be read stays unknown.
 func (f *Fleet) current(ctx context.Context) (endpoints, error) {
 	apps := f.apps(ctx)
-	if !slices.ContainsFunc(apps, func(a inventory.AppRead) bool { return a.ACS.Suffix() != "" }) {
+	if len(f.Federation.Standbys) == 0 && !slices.ContainsFunc(apps, func(a inventory.AppRead) bool { return a.ACS.Suffix() != "" }) {
 		return f.endpoints(apps, nil)
 	}
 	read := make([][]inventory.Provider, len(f.Federation.Accounts))

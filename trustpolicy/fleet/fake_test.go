@@ -59,6 +59,7 @@ type fakeIAM struct {
 	providers []string          // ARNs in listing order
 	documents map[string]string // metadata by provider ARN
 	denied    map[string]error  // GetSAMLProvider by provider ARN
+	ended     map[string]bool   // by provider ARN
 	ids       map[string]string // SAMLProviderUUID by provider ARN, where it is not providerID
 }
 
@@ -103,8 +104,12 @@ func (f *fakeIAM) GetSAMLProvider(_ context.Context, in *iam.GetSAMLProviderInpu
 	if !ok {
 		return nil, &types.NoSuchEntityException{Message: aws.String("no such provider")}
 	}
+	until := ends
+	if f.ended[arn] {
+		until = time.Now().Add(-time.Hour)
+	}
 	return &iam.GetSAMLProviderOutput{SAMLMetadataDocument: aws.String(doc), SAMLProviderUUID: aws.String(cmp.Or(f.ids[arn], providerID)),
-		AssertionEncryptionMode: types.AssertionEncryptionModeTypeAllowed, ValidUntil: aws.Time(ends)}, nil
+		AssertionEncryptionMode: types.AssertionEncryptionModeTypeAllowed, ValidUntil: aws.Time(until)}, nil
 }
 
 func (f *fakeIAM) add(path, name, text string) *fakeRole {

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/samlfailover/samlfailover/finding"
@@ -10,16 +11,22 @@ import (
 )
 
 // judge says for every Region of the federation whether the role admits
-// sign-ins of the providers there, at each of their endpoints.
+// sign-ins of the providers there, at each of their endpoints; where other apps
+// stand in, whether it lets in theirs.
 func (f *Fleet) judge(role inventory.Role, p trustpolicy.Policy, providers []string, ends endpoints) []inventory.RegionReadiness {
 	var out []inventory.RegionReadiness
 	for _, region := range f.Federation.Regions {
-		worst := inventory.RegionReadiness{Region: region, State: inventory.Ready}
+		all := f.standIns(role, providers, region, ends)
 		for _, provider := range providers {
-			for _, got := range f.judgeProvider(role, p, provider, region, ends) {
-				if worse(got.State, worst.State) {
-					worst = got
-				}
+			all = append(all, f.judgeProvider(role, p, provider, providers, region, ends)...)
+		}
+		if len(all) == 0 {
+			all = append(all, nobodyThere(role, region))
+		}
+		worst := inventory.RegionReadiness{Region: region, State: inventory.Ready}
+		for _, got := range all {
+			if worse(got.State, worst.State) {
+				worst = got
 			}
 		}
 		out = append(out, worst)
@@ -28,7 +35,7 @@ func (f *Fleet) judge(role inventory.Role, p trustpolicy.Policy, providers []str
 }
 
 // judgeProvider judges each of a provider's endpoints in a Region.
-func (f *Fleet) judgeProvider(role inventory.Role, p trustpolicy.Policy, provider string, region signin.Region, ends endpoints) []inventory.RegionReadiness {
+func (f *Fleet) judgeProvider(role inventory.Role, p trustpolicy.Policy, provider string, trusted []string, region signin.Region, ends endpoints) []inventory.RegionReadiness {
 	if why := ends.unknown[provider]; why != nil {
 		found := *why
 		found.Subject, found.Evidence = role.ARN, map[string]string{"provider": provider}
@@ -36,9 +43,78 @@ func (f *Fleet) judgeProvider(role inventory.Role, p trustpolicy.Policy, provide
 	}
 	var out []inventory.RegionReadiness
 	for _, acs := range ends.at(provider, region) {
-		out = append(out, f.judgeOne(role, p, provider, acs))
+		home, err := ends.model(provider, trusted, acs, f.Federation.Home())
+		if err != nil {
+			out = append(out, unknown(role, region, err))
+			continue
+		}
+		out = append(out, f.judgeOne(role, p, home, login(provider, acs), region))
 	}
 	return out
+}
+
+// model is the sign-in that one at acs is compared with: through the app that
+// the provider's own stands in for, else of the same provider at home.
+func (e endpoints) model(provider string, trusted []string, acs signin.ACS, home signin.Region) (trustpolicy.Login, error) {
+	for _, g := range e.groups {
+		sv, ok := g.serving[acs.Region()]
+		if !ok || !slices.Contains(sv.providers, provider) || g.acs.IsZero() {
+			continue
+		}
+		for _, arn := range g.own {
+			if slices.Contains(trusted, arn) {
+				return login(arn, g.acs), nil
+			}
+		}
+	}
+	atHome, err := acs.In(home)
+	return login(provider, atHome), err
+}
+
+// standIns judges whether a role that lets people in through an app lets them in
+// through the one that serves the Region in its place.
+func (f *Fleet) standIns(role inventory.Role, trusted []string, region signin.Region, ends endpoints) []inventory.RegionReadiness {
+	var out []inventory.RegionReadiness
+	for _, g := range ends.groups {
+		if !slices.ContainsFunc(g.own, func(arn string) bool { return slices.Contains(trusted, arn) }) {
+			continue
+		}
+		if why := g.lacks(role, trusted, region); why != nil {
+			out = append(out, inventory.RegionReadiness{Region: region, State: inventory.NotReady, Finding: why})
+		}
+	}
+	return out
+}
+
+// lacks says why a role does not let in those who come through the app that
+// serves the Region, nil if it names a provider of it.
+func (g group) lacks(role inventory.Role, trusted []string, region signin.Region) *finding.Finding {
+	sv, ok := g.serving[region]
+	if slices.ContainsFunc(sv.providers, func(arn string) bool { return slices.Contains(trusted, arn) }) {
+		return nil
+	}
+	out := &finding.Finding{Code: finding.RoleNotReady, Subject: role.ARN, What: "the role does not admit sign-ins at " + region.String(),
+		Evidence: map[string]string{"region": region.String(), "app": g.app.Name}}
+	here := slices.DeleteFunc(slices.Clone(sv.providers), func(arn string) bool { return !strings.Contains(arn, ":"+role.Account+":") })
+	switch {
+	case !ok:
+		out.Why, out.Remedy = "no app stands in for "+g.app.Name+" in "+region.String(), "make a standby app for it and name it under standby in the config"
+	case len(here) > 0:
+		out.Why = "it does not trust " + here[0] + ", the provider of the standby app " + sv.app.Name
+		out.Remedy = "have the role's owner add that provider beside the one that it trusts"
+	case sv.why != nil:
+		out.Why, out.Remedy = sv.app.Name+" serves "+region.String()+" in place of "+g.app.Name+", and "+sv.why.What, sv.why.Remedy
+	default:
+		out.Why = "account " + role.Account + " has no SAML provider that trusts the standby app " + sv.app.Name
+		out.Remedy = "make one with the app's metadata, name it under providers in the config, and add it to the role"
+	}
+	return out
+}
+
+func nobodyThere(role inventory.Role, region signin.Region) inventory.RegionReadiness {
+	return inventory.RegionReadiness{Region: region, State: inventory.NotReady, Finding: &finding.Finding{Code: finding.RoleNotReady, Subject: role.ARN,
+		What: "nobody signs in to the role at " + region.String(), Why: "the apps of the providers that it trusts sign in at other Regions, for good",
+		Remedy: "have the role's owner add the provider of the app that serves " + region.String()}}
 }
 
 // worse orders the states: ready, conditional, not ready.
@@ -62,14 +138,8 @@ func login(provider string, acs signin.ACS) trustpolicy.Login {
 // sts:SetSourceIdentity where the home Region grants them: a login with tags
 // would otherwise fail in the new Region only. A condition on something else in
 // the assertion is the same in every Region and does not count against one.
-func (f *Fleet) judgeOne(role inventory.Role, p trustpolicy.Policy, provider string, acs signin.ACS) inventory.RegionReadiness {
-	region := acs.Region()
+func (f *Fleet) judgeOne(role inventory.Role, p trustpolicy.Policy, home, here trustpolicy.Login, region signin.Region) inventory.RegionReadiness {
 	out := inventory.RegionReadiness{Region: region, State: inventory.Ready}
-	atHome, err := acs.In(f.Federation.Home())
-	if err != nil {
-		return unknown(role, region, err)
-	}
-	home, here := login(provider, atHome), login(provider, acs)
 	for _, action := range trustpolicy.SAMLActions() {
 		home.Action, here.Action = action, action
 		if action != trustpolicy.AssumeRoleWithSAML && trustpolicy.Admits(p, home).Verdict == trustpolicy.Deny {

@@ -65,7 +65,7 @@ func (f *Fleet) assess(ctx context.Context, accounts []inventory.AccountScan, fo
 				role.Regions = f.judge(*role, r.policy, r.providers, ends)
 			}
 		}
-		accounts[i].Notes = slices.DeleteFunc(slices.Clone(accounts[i].Notes), func(n finding.Finding) bool { return n.Code == finding.ProviderIDUnknown })
+		accounts[i].Notes = slices.DeleteFunc(slices.Clone(accounts[i].Notes), func(n finding.Finding) bool { return slices.Contains(noteCodes(), n.Code) })
 	})
 	if len(accounts) > 0 {
 		accounts[0].Notes = append(accounts[0].Notes, ends.notes...)

@@ -29,9 +29,10 @@ var (
 
 // body is the JSON of an app of the test's own small IdP.
 type body struct {
-	ACS   string `json:"acs"`
-	Relay string `json:"relay"`
-	Other string `json:"other"`
+	ACS    string `json:"acs"`
+	Relay  string `json:"relay"`
+	Other  string `json:"other"`
+	Hidden bool   `json:"hidden,omitempty"`
 }
 
 // codec understands body.
@@ -40,7 +41,7 @@ type codec struct{}
 func (codec) Describe(d idp.Document) idp.App {
 	var b body
 	_ = json.Unmarshal(d.Raw, &b)
-	app := idp.App{ID: d.ID, Label: string(d.ID), Kind: "test", ACSText: b.ACS, RelayState: b.Relay}
+	app := idp.App{ID: d.ID, Label: string(d.ID), Kind: "test", ACSText: b.ACS, RelayState: b.Relay, Hidden: b.Hidden}
 	acs, err := signin.ParseACS(b.ACS)
 	if err != nil {
 		app.Findings = []finding.Finding{{Code: finding.ForeignACS, Subject: "app " + string(d.ID), What: err.Error()}}
@@ -67,6 +68,14 @@ func (c codec) Retarget(d idp.Document, t signin.Target) ([]idp.Change, error) {
 		change("/relay", app.RelayState, relay.String())
 	}
 	return out, nil
+}
+
+func (codec) Publish(d idp.Document, show bool) ([]idp.Change, error) {
+	v, err := idp.Parse(d.Raw)
+	if err != nil {
+		return nil, err
+	}
+	return idp.Switch(v, "/hidden", !show)
 }
 
 func (codec) Volatile() []idp.Pointer { return nil }
@@ -100,12 +109,14 @@ func newWorld() *world {
 	return w
 }
 
-func (w *world) put(id string, r signin.Region, other string) {
+func (w *world) put(id string, r signin.Region, other string) { w.putTile(id, r, other, false) }
+
+func (w *world) putTile(id string, r signin.Region, other string, hidden bool) {
 	acs, err := r.ACS("")
 	if err != nil {
 		panic(err)
 	}
-	raw, err := json.Marshal(body{acs.String(), "https://" + r.String() + ".console.aws.amazon.com/", other})
+	raw, err := json.Marshal(body{acs.String(), "https://" + r.String() + ".console.aws.amazon.com/", other, hidden})
 	if err != nil {
 		panic(err)
 	}
@@ -247,7 +258,7 @@ func (w *world) planWith(t testing.TB, change func(*failover.Situation)) failove
 // states are the apps as they are now.
 func (w *world) states() []failover.AppState {
 	var out []failover.AppState
-	for _, a := range w.fed.Apps {
+	for _, a := range w.fed.Members() {
 		app, _ := w.app(a.ID)
 		out = append(out, failover.AppState{Ref: a, App: app, ReadAt: time.Now()})
 	}

@@ -323,3 +323,11 @@ func (s state) moves() []move.Record {
 	slices.Reverse(out)
 	return append(out, s.open...)
 }
+
+// notes are those of all moves.
+func (s state) notes() (out []move.StepNote) {
+	for _, r := range s.moves() {
+		out = append(out, r.Notes...)
+	}
+	return out
+}

@@ -48,11 +48,13 @@ demo: ## the whole story on this machine
 .PHONY: generate
 generate: ## rewrite the generated docs and golden files
 	go test ./config ./finding ./failover ./cmd/samlfailover -update
+	go test ./failover/crashtest -run Page -update
 
 .PHONY: generated
 generated: ## fail if generated docs or go.mod are not what the sources say
 	go mod tidy -diff
 	go test -count=1 ./config ./finding ./failover ./cmd/samlfailover
+	go test -count=1 -run Page ./failover/crashtest
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (default 30s each)

@@ -95,9 +95,9 @@ func (m *mirror) push() {
 
 // fresh runs f for a file that was written since it last ended well.
 func (m *mirror) fresh(path string, f func() error) error {
-	info, err := os.Stat(path)
-	if err != nil || info.ModTime().Equal(m.seen[path]) {
-		return nil // nothing to copy; who wrote the file tells of its trouble
+	info, statErr := os.Stat(path)
+	if statErr != nil || info.ModTime().Equal(m.seen[path]) {
+		return nil //nolint:nilerr // nothing to copy; who wrote the file tells of its trouble
 	}
 	if err := f(); err != nil {
 		return err

@@ -143,10 +143,10 @@ func (v *view) tileSteps(a appView) []StepPlan {
 		out = append(out, step)
 	}
 	slices.SortStableFunc(out, func(x, y StepPlan) int { // people need the new tile first
-		switch {
-		case x.Tile == y.Tile:
+		switch x.Tile {
+		case y.Tile:
 			return 0
-		case x.Tile == TileShown:
+		case TileShown:
 			return -1
 		}
 		return 1

@@ -111,7 +111,7 @@ type Federation struct {
 	Regions   []signin.Region  `json:"regions"`
 	Apps      []AppRef         `json:"apps"`
 	Standbys  []Standby        `json:"standbys,omitempty"` // at most one per app and Region
-	Lead      string           `json:"lead"` // name of the app that moves first
+	Lead      string           `json:"lead"`               // name of the app that moves first
 	Accounts  []Account        `json:"accounts"`
 	Policy    Policy           `json:"policy"`
 }

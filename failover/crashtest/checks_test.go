@@ -28,9 +28,6 @@ type outcome struct {
 	unrecorded []string
 }
 
-// begun reports whether a move has left any trace in the journal.
-func (o outcome) begun() bool { return len(o.Open)+len(o.Past) > 0 }
-
 // untouched says what is wrong if no move has begun.
 func (o outcome) untouched(before map[string][]byte) (wrong []string) {
 	if len(o.writes) > 0 {
@@ -115,7 +112,7 @@ func snapshot(r move.Record, app federation.AppRef, before, now []byte, invert b
 	wrote := r.Notes[i].Changes
 	for _, c := range wrote {
 		if was, _, err := idp.Get(before, c.Pointer); err != nil || string(was) != string(c.Before) {
-			return fmt.Errorf("%s held %s, noted is %s (%v)", c.Pointer, was, c.Before, err)
+			return fmt.Errorf("%s held %s, noted is %s (%v)", c.Pointer, was, c.Before, err) //nolint:errorlint // err may be nil
 		}
 	}
 	if !invert {
@@ -124,7 +121,7 @@ func snapshot(r move.Record, app federation.AppRef, before, now []byte, invert b
 	doc := idp.Document{ID: idp.AppID(app.ID), Raw: now}
 	back, kept, err := idp.Invert(wrote, doc)
 	if err != nil || len(kept) > 0 {
-		return fmt.Errorf("it does not invert: %v, %v", kept, err)
+		return fmt.Errorf("it does not invert: %v, %v", kept, err) //nolint:errorlint // err may be nil
 	}
 	if doc, err = idp.Apply(doc, back); err != nil {
 		return err

@@ -2,6 +2,7 @@ package crashtest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -107,12 +108,12 @@ func document(first move.Record, app federation.AppRef, before, now []byte, move
 func snapshot(r move.Record, app federation.AppRef, before, now []byte, invert bool) error {
 	i := slices.IndexFunc(r.Notes, func(n move.StepNote) bool { return n.App == app.String() && n.Phase == move.Planned })
 	if i < 0 || len(r.Notes[i].Changes) == 0 {
-		return fmt.Errorf("the journal does not say what was written")
+		return errors.New("the journal does not say what was written")
 	}
 	wrote := r.Notes[i].Changes
 	for _, c := range wrote {
 		if was, _, err := idp.Get(before, c.Pointer); err != nil || string(was) != string(c.Before) {
-			return fmt.Errorf("%s held %s, noted is %s (%v)", c.Pointer, was, c.Before, err) //nolint:errorlint // err may be nil
+			return errors.Join(err, fmt.Errorf("%s held %s, noted is %s", c.Pointer, was, c.Before))
 		}
 	}
 	if !invert {
@@ -121,7 +122,7 @@ func snapshot(r move.Record, app federation.AppRef, before, now []byte, invert b
 	doc := idp.Document{ID: idp.AppID(app.ID), Raw: now}
 	back, kept, err := idp.Invert(wrote, doc)
 	if err != nil || len(kept) > 0 {
-		return fmt.Errorf("it does not invert: %v, %v", kept, err) //nolint:errorlint // err may be nil
+		return errors.Join(err, fmt.Errorf("it does not invert: %v", kept))
 	}
 	if doc, err = idp.Apply(doc, back); err != nil {
 		return err
@@ -173,12 +174,9 @@ func aws(s string) bool {
 func differing(before, after []byte) map[string]values {
 	was, is := leaves(before), leaves(after)
 	out := map[string]values{}
-	for at := range maps.Keys(was) {
-		if was[at] != is[at] {
-			out[at] = values{was[at], is[at]}
-		}
-	}
-	for at := range is {
+	all := maps.Clone(was)
+	maps.Copy(all, is)
+	for at := range all {
 		if was[at] != is[at] {
 			out[at] = values{was[at], is[at]}
 		}

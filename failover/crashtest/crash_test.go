@@ -84,6 +84,15 @@ func (s *site) pointsOf(t testing.TB, do job) []point {
 	return f.points()
 }
 
+// sample is all points, but under the race detector, where each run costs ten
+// times as much: every nth for a move of n apps.
+func sample(points []point, apps int) []point {
+	if underRace {
+		return share(points, len(points)/2%apps, apps)
+	}
+	return points
+}
+
 // movePoints is the list of points of a move of so many apps, made by a run.
 func movePoints(t *testing.T, apps int) (points []point) {
 	t.Helper()
@@ -155,7 +164,7 @@ func TestMoveKilledAnywhere(t *testing.T) {
 			t.Parallel()
 			points := movePoints(t, apps)
 			t.Logf("%d points", len(points))
-			inLanes(t, apps, points, func(t *testing.T, s *site, points []point) {
+			inLanes(t, apps, sample(points, apps), func(t *testing.T, s *site, points []point) {
 				start, do := s.save(t), s.forward(t)
 				for i, at := range points {
 					s.restore(t, start)
@@ -179,7 +188,7 @@ func TestUndoKilledAnywhere(t *testing.T) {
 			t.Parallel()
 			points := undoPoints(t, apps)
 			t.Logf("%d points", len(points))
-			inLanes(t, apps, points, func(t *testing.T, s *site, points []point) {
+			inLanes(t, apps, sample(points, apps), func(t *testing.T, s *site, points []point) {
 				s.pointsOf(t, s.forward(t))
 				start, do := s.save(t), s.back(t)
 				for _, at := range points {

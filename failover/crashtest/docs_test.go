@@ -149,7 +149,8 @@ Wherever it dies, the next leader finishes the move: every app is at its target 
 count; the audit record had the write before the vendor did; every other value of the app is as it was; what the journal has noted
 leads back to the app as it was. What is tested:
 
-- every point of a move, and of an undo, of 1, 3 and 6 apps, inside the test's process and in virtual time;
+- every point of a move, and of an undo, of 1, 3 and 6 apps, inside the test's process and in virtual time (a sample under the race
+  detector);
 - every pair (the recovery is killed as well, at each of its own points) for 1, 3 and 6 apps with ` + "`CRASH_ALL=1`" + `, which is a stage of
   ` + "`.ci/run`" + `. A plain ` + "`go test`" + ` has every pair for 1 app; for 3 apps every pair of what a first crash can leave to the next leader
   (crashes that leave the same count once); a sample for 6 apps, and of everything under the race detector;

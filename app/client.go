@@ -122,6 +122,16 @@ func (c *Client) History(ctx context.Context, r control.HistoryRequest) (out con
 	return out, c.call(ctx, http.MethodGet, "/v1/history?"+q.Encode(), nil, &out)
 }
 
+// Store asks how the store is, and who leads.
+func (c *Client) Store(ctx context.Context) (out control.StoreReport, err error) {
+	return out, c.call(ctx, http.MethodGet, "/v1/store", nil, &out)
+}
+
+// Backup asks for a backup of the store to a file on the controller's machine.
+func (c *Client) Backup(ctx context.Context, r control.BackupRequest) (out control.StoreManifest, err error) {
+	return out, c.call(ctx, http.MethodPost, "/v1/store/backup", r, &out)
+}
+
 // follow reads the lines of a move's answer.
 func (c *Client) follow(ctx context.Context, path string, r any, follow func(move.Event)) (control.MoveAnswer, error) {
 	res, err := c.send(ctx, http.MethodPost, path, r)

@@ -53,9 +53,9 @@ type Controller struct {
 
 // Certificates are files, relative to the config; absolute after loading.
 type Certificates struct {
-	Cert string `yaml:"cert" required:"true" doc:"PEM file of the certificate."`
-	Key  string `yaml:"key" required:"true" doc:"PEM file of its private key."`
-	CA   string `yaml:"ca" required:"true" doc:"PEM file of the CA that alone is trusted; the system's never are."`
+	Cert string `yaml:"cert" required:"true" doc:"PEM file of the certificate, relative to this file."`
+	Key  string `yaml:"key" required:"true" doc:"PEM file of its private key, relative to this file."`
+	CA   string `yaml:"ca" required:"true" doc:"PEM file of the CA that alone is trusted (the system's never are), relative to this file."`
 }
 
 // defaultController is the name of a controller that is alone.

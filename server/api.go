@@ -36,6 +36,13 @@ type UseCases interface {
 	Looking
 	Moving
 	Braking
+	Storing
+}
+
+// Storing are the use cases about the store.
+type Storing interface {
+	StoreReport(ctx context.Context) (control.StoreReport, error)
+	Backup(ctx context.Context, actor control.Actor, r control.BackupRequest) (control.StoreManifest, error)
 }
 
 // Looking are the use cases that change nothing.
@@ -161,6 +168,11 @@ func (s *Server) handler(u UseCases) http.Handler {
 	r.Get("/v1/status", func(w http.ResponseWriter, r *http.Request) { s.answer(w, u.Status(r.Context())) })
 	r.Get("/v1/explain", s.explain(u))
 	r.Get("/v1/history", s.history(u))
+	r.Get("/v1/store", func(w http.ResponseWriter, r *http.Request) {
+		out, err := u.StoreReport(r.Context())
+		s.settle(w, out, err)
+	})
+	r.Post("/v1/store/backup", answers(s, u.Backup))
 	r.Post("/v1/plan", answers(s, u.Plan))
 	r.Post("/v1/moves", follow(s, u.Move))
 	r.Post("/v1/undo", follow(s, u.Undo))

@@ -69,6 +69,17 @@ func (c cases) Unlock(_ context.Context, a control.Actor, r control.ReleaseReque
 	return c.release("lock", a, r)
 }
 
+func (c cases) StoreReport(context.Context) (control.StoreReport, error) {
+	return control.StoreReport{Standing: control.Standing{Name: "ctl-a", Leader: "ctl-b"}}, nil
+}
+
+func (c cases) Backup(_ context.Context, a control.Actor, r control.BackupRequest) (control.StoreManifest, error) {
+	if r.File == "" {
+		return control.StoreManifest{}, &control.Failure{Kind: control.Invalid, Message: "name the file"}
+	}
+	return control.StoreManifest{Name: r.File, Store: a.String()}, nil
+}
+
 func (c cases) Status(context.Context) control.Status { return control.Status{} }
 
 func (c cases) Plan(_ context.Context, a control.Actor, r control.MoveRequest) (control.Decision, error) {

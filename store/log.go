@@ -88,9 +88,12 @@ func (c *core) Enabled(l zapcore.Level) bool {
 	return c.b.to.Enabled(context.Background(), level(l)) || l >= zapcore.DPanicLevel
 }
 
-// level translates. etcd calls many everyday things informative.
+// level translates. etcd calls many everyday things informative, and tells every
+// single key that it writes as debugging, which is below ours.
 func level(l zapcore.Level) slog.Level {
 	switch {
+	case l < zapcore.InfoLevel:
+		return slog.LevelDebug - 4
 	case l >= zapcore.ErrorLevel:
 		return slog.LevelError
 	case l == zapcore.WarnLevel:

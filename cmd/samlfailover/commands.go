@@ -22,6 +22,7 @@ func commandGroups(p *program) []commandGroup {
 		{"Watch and move", []*cobra.Command{newServe(p), newStatus(p), newExplain(p), newPlan(p), newMove(p), newUndo(p), newSchedule(p)}},
 		{"Hold it back", []*cobra.Command{newPause(p), newResume(p), newLock(p), newUnlock(p)}},
 		{"Look back", []*cobra.Command{newHistory(p), newAudit(p)}},
+		{"Keep what it knows", []*cobra.Command{newStore(p)}},
 	}
 }
 

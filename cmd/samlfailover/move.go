@@ -46,6 +46,8 @@ a rule would hold it, 0 when there is nothing to move.`,
 func asUsage(err error) error {
 	if f, ok := err.(*control.Failure); ok && (f.Kind == control.Invalid || f.Kind == control.NotFound) { //nolint:errorlint // made by the client, never wrapped
 		return coded{code: exitUsage, err: err}
+	} else if ok && f.Kind == control.Held {
+		return coded{code: exitHeld, err: err}
 	}
 	return err
 }

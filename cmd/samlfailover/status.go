@@ -61,7 +61,8 @@ each app's logins go now and when that was read, each Region's health and how ma
 roles are ready for it, what was decided and why. It asks nobody outside. Exit code 1
 when no controller answers.
 
-With --output json it prints one object: controller, at, and per federation name, mode,
+What a person must look at now, such as a store that cannot be trusted, stands first.
+With --output json it prints one object: controller, at, store, and per federation name, mode,
 home, notes, apps ([{"app":..,"region":..,..}]), regions, decision, proposal, last_move.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -75,7 +76,9 @@ home, notes, apps ([{"app":..,"region":..,..}]), regions, decision, proposal, la
 				if p.json() {
 					return p.printJSON(st)
 				}
+				p.showAlarms(st.Store)
 				p.showReload(st)
+				p.showStanding(st.Store)
 				for i, f := range st.Federations {
 					if i > 0 {
 						p.line("")

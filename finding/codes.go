@@ -52,6 +52,7 @@ const (
 	TrustTooLarge      Code = "trust-too-large"
 	TrustDeletedRef    Code = "trust-deleted-principal"
 	TrustMismatch      Code = "trust-read-back-mismatch"
+	NeedsApprover      Code = "needs-approver"
 	AccountUnreadable  Code = "account-unreadable"
 	ProviderUnreadable Code = "provider-unreadable"
 	ProviderMissing    Code = "provider-missing"
@@ -132,6 +133,7 @@ var list = []Registered{
 	{TrustTooLarge, Warn, "A trust policy would exceed the account's size quota."},
 	{TrustDeletedRef, Warn, "A trust policy names a deleted principal; IAM rejects every rewrite of it."},
 	{TrustMismatch, Page, "A trust policy does not read back as it was written."},
+	{NeedsApprover, Warn, "A Deny statement keeps sign-ins out; the planned edit of it needs approval and is not written."},
 	{AccountUnreadable, Warn, "An account could not be read."},
 	{ProviderUnreadable, Warn, "An IAM SAML provider could not be read, or its metadata cannot be understood."},
 	{ProviderMissing, Warn, "An account has no SAML provider of the name that the config gives."},

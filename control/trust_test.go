@@ -45,6 +45,9 @@ func (f *trustFleet) Apply(ctx context.Context, p fleet.TrustPlan, o fleet.Apply
 		}
 		*f.log = append(*f.log, "write "+e.Role)
 		r.Counts[fleet.Written]++
+		if err := o.After(ctx, fleet.Outcome{Role: e.Role}); err != nil {
+			return r, err
+		}
 	}
 	if r.Stopped == nil {
 		return r, f.apply
@@ -67,6 +70,24 @@ func (k roleKeeper) SaveRoles(inventory.Snapshot) error {
 	return k.save
 }
 
+// runJournal plays the journal of a run.
+type runJournal struct {
+	lines []string
+	full  bool
+}
+
+func (j *runJournal) add(l string) error {
+	if j.full {
+		return errors.New("the journal is full")
+	}
+	j.lines = append(j.lines, l)
+	return nil
+}
+
+func (j *runJournal) Begin(_ fleet.TrustPlan, ticket string) error { return j.add("begin " + ticket) }
+func (j *runJournal) Intent(w fleet.Write) error                   { return j.add("intent " + w.Role) }
+func (j *runJournal) Done(o fleet.Outcome) error                   { return j.add("done " + o.Role) }
+
 // failsAt is a recorder that works until its nth call.
 type failsAt struct {
 	recorder
@@ -83,7 +104,7 @@ func (r failsAt) Record(ctx context.Context, actor, action, subject string, deta
 func newTrust(records int) (Trust, *trustFleet, *[]string) {
 	log := &[]string{}
 	f := &trustFleet{log: log}
-	return Trust{Federation: corp(), Fleet: f, Keeper: roleKeeper{log: log, load: fs.ErrNotExist}, Record: failsAt{recorder{log: log}, &records}, Actor: ada}, f, log
+	return Trust{Federation: corp(), Fleet: f, Keeper: roleKeeper{log: log, load: fs.ErrNotExist}, Record: failsAt{recorder{log: log}, &records}, Journal: &runJournal{}, Actor: ada}, f, log
 }
 
 func twoEdits() fleet.TrustPlan {
@@ -107,7 +128,7 @@ func actions(log []string) []string {
 func TestTrustApplyRecordsFirst(t *testing.T) {
 	t.Parallel()
 	tr, _, log := newTrust(100)
-	report, _, err := tr.Apply(t.Context(), twoEdits(), 0)
+	report, _, err := tr.Apply(t.Context(), twoEdits(), TrustOrder{})
 	if err != nil || report.Counts[fleet.Written] != 2 {
 		t.Fatalf("%+v, %v", report, err)
 	}
@@ -128,7 +149,7 @@ func TestTrustApplyWithoutRecord(t *testing.T) {
 	t.Parallel()
 	for n, wantWrites := range []int{0, 0, 1, 2} {
 		tr, _, log := newTrust(n)
-		report, _, err := tr.Apply(t.Context(), twoEdits(), 0)
+		report, _, err := tr.Apply(t.Context(), twoEdits(), TrustOrder{})
 		if err == nil && !TrustFailed(report) {
 			t.Errorf("%d records: no failure is reported", n)
 		}
@@ -144,12 +165,33 @@ func TestTrustApplyWithoutRecord(t *testing.T) {
 	}
 }
 
+// A run keeps its request, each write before it is made and each outcome, so
+// that it can be resumed; without the request nothing is written.
+// spec 5.4
+func TestTrustApplyKeepsJournal(t *testing.T) {
+	t.Parallel()
+	tr, _, _ := newTrust(100)
+	j := &runJournal{}
+	tr.Journal = j
+	if _, _, err := tr.Apply(t.Context(), twoEdits(), TrustOrder{Ticket: "CHG-7"}); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"begin CHG-7", "intent one", "done one", "intent two", "done two"}; !slices.Equal(j.lines, want) {
+		t.Errorf("kept %q, want %q", j.lines, want)
+	}
+	tr, _, log := newTrust(100)
+	tr.Journal = &runJournal{full: true}
+	if _, _, err := tr.Apply(t.Context(), twoEdits(), TrustOrder{}); err == nil || slices.Contains(*log, "write one") {
+		t.Errorf("without a journal: %v, it went %q", err, *log)
+	}
+}
+
 func TestTrustApplyRefusesForeignPlan(t *testing.T) {
 	t.Parallel()
 	tr, _, log := newTrust(100)
 	plan := twoEdits()
 	plan.Federation = "labs"
-	_, _, err := tr.Apply(t.Context(), plan, 0)
+	_, _, err := tr.Apply(t.Context(), plan, TrustOrder{})
 	wantFailure(t, err, Invalid, "labs", "corp")
 	if len(*log) > 0 {
 		t.Errorf("it went %q", *log)
@@ -161,7 +203,7 @@ func TestTrustApplyFails(t *testing.T) {
 	t.Parallel()
 	tr, f, log := newTrust(100)
 	f.apply = errors.New("not our account")
-	if _, _, err := tr.Apply(t.Context(), twoEdits(), 0); !errors.Is(err, f.apply) {
+	if _, _, err := tr.Apply(t.Context(), twoEdits(), TrustOrder{}); !errors.Is(err, f.apply) {
 		t.Errorf("error %v", err)
 	}
 	if got := actions(*log); got[len(got)-1] != "trust-applied corp" {

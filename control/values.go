@@ -37,6 +37,8 @@ type (
 	Snapshot = inventory.Snapshot
 	// TrustPlan says which trust policies lack which audiences.
 	TrustPlan = fleet.TrustPlan
+	// TrustEdit is the planned change of one role's trust policy.
+	TrustEdit = fleet.RoleEdit
 	// TrustReport is what became of a trust plan.
 	TrustReport = fleet.Report
 	// TrustProgress is one step of a long trust call.
@@ -79,6 +81,11 @@ const TrustAlready = fleet.Already
 // not read back as meant.
 func TrustFailed(r TrustReport) bool {
 	return r.Stopped != nil || r.Counts[fleet.Failed]+r.Counts[fleet.Mismatch] > 0
+}
+
+// TrustUnfinished reports whether a run left roles that resuming it would take up.
+func TrustUnfinished(r TrustReport) bool {
+	return r.Stopped != nil || r.Counts[fleet.NotStarted]+r.Counts[fleet.Failed]+r.Counts[fleet.Mismatch] > 0
 }
 
 // EvalTrust answers questions about trust policies, one JSON object per line;

@@ -112,7 +112,7 @@ func openTrust(s Setup, name, resume string, actor control.Actor, progress func(
 		past = &ResumedTrust{Plan: was.plan, Ticket: was.ticket, Earlier: was.roles}
 	}
 	return &TrustRun{
-		Trust:     control.Trust{Federation: fed, Fleet: fl, Keeper: keeper, Record: log, Journal: journal, Actor: actor},
+		Trust:     control.Trust{Federation: fed, Fleet: fl, Keeper: keeper, Record: log, Journal: journal, Freezes: s.Config.Freezes(), Actor: actor},
 		ID:        id,
 		AuditPath: filepath.Join(dir, "audit.jsonl"),
 		Resumed:   past,

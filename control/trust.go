@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/finding"
@@ -32,6 +33,7 @@ type Trust struct {
 	Keeper     RoleKeeper
 	Record     Recorder
 	Journal    TrustJournal
+	Freezes    []federation.Freeze // when Apply refuses
 	Actor      Actor
 }
 
@@ -85,6 +87,9 @@ func (t Trust) Plan(ctx context.Context) (fleet.TrustPlan, inventory.Snapshot, e
 func (t Trust) Apply(ctx context.Context, plan fleet.TrustPlan, o TrustOrder) (fleet.Report, inventory.Snapshot, error) {
 	if plan.Federation != t.Federation.Name {
 		return fleet.Report{}, inventory.Snapshot{}, fail(Invalid, "the plan is for federation %q, not for %q", plan.Federation, t.Federation.Name)
+	}
+	if f, frozen := federation.Frozen(t.Freezes, time.Now()); frozen {
+		return fleet.Report{}, inventory.Snapshot{}, fail(Held, "trust policies are not written until %s: %s; the config's freeze says so", f.Until.UTC().Format(time.RFC3339), f.Why)
 	}
 	actor := t.Actor.String()
 	if err := t.Record.Record(ctx, actor, "trust-apply", t.Federation.Name, o.detail(plan)); err != nil {

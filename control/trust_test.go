@@ -8,7 +8,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/finding"
 	"github.com/samlfailover/samlfailover/inventory"
 	"github.com/samlfailover/samlfailover/trustpolicy/fleet"
@@ -161,6 +163,31 @@ func TestTrustApplyWithoutRecord(t *testing.T) {
 		}
 		if writes != wantWrites {
 			t.Errorf("%d records: %d writes, want %d: %q", n, writes, wantWrites, *log)
+		}
+	}
+}
+
+// spec 5.4: a freeze refuses a plan before anything is recorded or written.
+func TestTrustApplyFrozen(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	for _, c := range []struct {
+		why         string
+		from, until time.Duration
+		frozen      bool
+	}{{"it holds", -time.Hour, time.Hour, true}, {"it is over", -2 * time.Hour, -time.Hour, false}, {"it is to come", time.Hour, 2 * time.Hour, false}} {
+		tr, _, log := newTrust(100)
+		tr.Freezes = []federation.Freeze{{From: now.Add(c.from), Until: now.Add(c.until), Why: "peak sales"}}
+		_, _, err := tr.Apply(t.Context(), twoEdits(), TrustOrder{})
+		if !c.frozen {
+			if err != nil {
+				t.Errorf("%s: %v", c.why, err)
+			}
+			continue
+		}
+		wantFailure(t, err, Held, "peak sales", "freeze")
+		if len(*log) > 0 {
+			t.Errorf("%s: it went %q", c.why, *log)
 		}
 	}
 }

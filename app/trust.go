@@ -47,8 +47,8 @@ func OpenTrust(s Setup, name string, actor control.Actor, progress func(fleet.Pr
 
 // ResumeTrust is OpenTrust for going on with the earlier run of this id.
 func ResumeTrust(s Setup, name, id string, actor control.Actor, progress func(fleet.Progress)) (*TrustRun, error) {
-	if id == "" || id != filepath.Base(id) || id[0] == '.' {
-		return nil, fmt.Errorf("%q is not the id of a run: it is the name of a folder in %s", id, runsDir(s.Config.Store.Dir))
+	if !isRunID(id) {
+		return nil, notARun(id, runsDir(s.Config.Store.Dir))
 	}
 	path := filepath.Join(runsDir(s.Config.Store.Dir), id, trustJournalName)
 	if _, err := os.Stat(path); err != nil {
@@ -112,7 +112,8 @@ func openTrust(s Setup, name, resume string, actor control.Actor, progress func(
 		past = &ResumedTrust{Plan: was.plan, Ticket: was.ticket, Earlier: was.roles}
 	}
 	return &TrustRun{
-		Trust:     control.Trust{Federation: fed, Fleet: fl, Keeper: keeper, Record: log, Journal: journal, Freezes: s.Config.Freezes(), Actor: actor},
+		Trust: control.Trust{Federation: fed, Fleet: fl, Keeper: keeper, Record: log, Journal: journal, Freezes: s.Config.Freezes(), Actor: actor,
+			Past: pastWrites{runsDir(s.Config.Store.Dir)}, AppsNow: appsNow(fed, keeper, tenants, s.Log)},
 		ID:        id,
 		AuditPath: filepath.Join(dir, "audit.jsonl"),
 		Resumed:   past,

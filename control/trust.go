@@ -17,6 +17,7 @@ type Fleet interface {
 	Scan(ctx context.Context, last inventory.Snapshot) inventory.Snapshot
 	Plan(ctx context.Context, snap inventory.Snapshot) (fleet.TrustPlan, error)
 	Apply(ctx context.Context, plan fleet.TrustPlan, o fleet.ApplyOptions) (fleet.Report, error)
+	Restore(ctx context.Context, writes []fleet.Write, apps []inventory.AppRead, o fleet.ApplyOptions) (fleet.Report, error)
 }
 
 // RoleKeeper keeps what a scan read.
@@ -34,6 +35,8 @@ type Trust struct {
 	Record     Recorder
 	Journal    TrustJournal
 	Freezes    []federation.Freeze // when Apply refuses
+	Past       PastWrites
+	AppsNow    func(context.Context) []inventory.AppRead // reads the apps from their identity providers
 	Actor      Actor
 }
 
@@ -99,7 +102,7 @@ func (t Trust) Apply(ctx context.Context, plan fleet.TrustPlan, o TrustOrder) (f
 		return fleet.Report{}, inventory.Snapshot{}, fmt.Errorf("nothing was written: %w", err)
 	}
 	report, err := t.Fleet.Apply(ctx, plan, fleet.ApplyOptions{MaxRoles: o.MaxRoles, Earlier: o.Earlier, Before: func(ctx context.Context, w fleet.Write) error {
-		if err := t.Record.Record(ctx, actor, "trust-write", w.Role, w); err != nil {
+		if err := t.Record.Record(ctx, actor, TrustWritten, w.Role, w); err != nil {
 			return notRecorded(err)
 		}
 		return t.Journal.Intent(w)

@@ -39,6 +39,8 @@ type (
 	TrustPlan = fleet.TrustPlan
 	// TrustEdit is the planned change of one role's trust policy.
 	TrustEdit = fleet.RoleEdit
+	// TrustWrite is one write of a trust policy.
+	TrustWrite = fleet.Write
 	// TrustReport is what became of a trust plan.
 	TrustReport = fleet.Report
 	// TrustProgress is one step of a long trust call.

@@ -31,7 +31,7 @@ calm times: in an outage of us-east-1, IAM cannot be written.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	c.AddCommand(newTrustScan(p), newTrustPlan(p), newTrustApply(p), newTrustEval(p))
+	c.AddCommand(newTrustScan(p), newTrustPlan(p), newTrustApply(p), newTrustRestore(p), newTrustEval(p))
 	return c
 }
 
@@ -205,7 +205,7 @@ when a role could not be written or does not read back as meant.`,
 				order.Earlier, order.Ticket = run.Resumed.Earlier, cmp.Or(order.Ticket, run.Resumed.Ticket)
 			}
 			if len(plan.Edits) > 0 && !yes {
-				if err := p.confirm(plan); err != nil {
+				if err := p.ask(fmt.Sprintf("change %d trust policies", len(plan.Edits)), func() { p.showTrustPlan(plan, "") }); err != nil {
 					return err
 				}
 			}
@@ -239,14 +239,14 @@ func planToApply(ctx context.Context, run *app.TrustRun, args []string) (control
 	return plan, nil
 }
 
-// confirm shows the plan to a person and asks; without a terminal it refuses,
-// so that no script applies by accident.
-func (p *program) confirm(plan control.TrustPlan) error {
+// ask shows what is about to happen to a person and asks; without a terminal it
+// refuses, so that no script writes by accident.
+func (p *program) ask(what string, show func()) error {
 	if in, ok := p.In.(*os.File); !ok || !isTTY(in) {
-		return usagef("apply would change %d trust policies; give --yes when nobody is there to ask", len(plan.Edits))
+		return usagef("this would %s; give --yes when nobody is there to ask", what)
 	}
-	p.showTrustPlan(plan, "")
-	fmt.Fprintf(p.Out, "Write these %d trust policies? Type yes: ", len(plan.Edits))
+	show()
+	fmt.Fprintf(p.Out, "Shall it %s? Type yes: ", what)
 	answer, err := bufio.NewReader(p.In).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("read your answer: %w", err)
@@ -259,6 +259,12 @@ func (p *program) confirm(plan control.TrustPlan) error {
 
 func (p *program) apply(ctx context.Context, run *app.TrustRun, plan control.TrustPlan, order control.TrustOrder) error {
 	report, snap, err := run.Apply(ctx, plan, order)
+	return p.applied(run, report, snap, err, run.ID)
+}
+
+// applied shows what became of a run; id is how it can be resumed, "" if it
+// cannot.
+func (p *program) applied(run *app.TrustRun, report control.TrustReport, snap control.Snapshot, err error, id string) error {
 	if err != nil && len(report.Outcomes) == 0 {
 		return err // refused as a whole: there is nothing to report on
 	}
@@ -267,7 +273,7 @@ func (p *program) apply(ctx context.Context, run *app.TrustRun, plan control.Tru
 			return errors.Join(err, jerr)
 		}
 	} else {
-		p.showReport(report, run.ID)
+		p.showReport(report, id)
 		if err == nil {
 			p.line("")
 			p.showReadiness(run.Federation, snap, false)

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/samlfailover/samlfailover/control"
 	"github.com/samlfailover/samlfailover/sandbox/aws/world"
 )
@@ -41,7 +43,7 @@ func TestTrustPlanAndResume(t *testing.T) {
 	w := newWorld(t)
 	role := guard(t, w)
 	_, r, _ := w.Cloud().RoleByARN(role)
-	guarded := r.Trust
+	guarded, before := r.Trust, w.state()
 	file := filepath.Join(t.TempDir(), "plan.json")
 	cli(t, w.env, "trust", "plan", "-o", file).wants(t, exitPending, "needs-approver", role, "of 2048 characters", "apply "+file)
 	text, err := os.ReadFile(file)
@@ -71,6 +73,14 @@ func TestTrustPlanAndResume(t *testing.T) {
 	if n := len(w.writes()); n != len(plan.Edits) {
 		t.Errorf("a finished run has written again: %v", w.writes())
 	}
+	cli(t, w.env, "trust", "restore", "--run", id).wants(t, exitUsage, "--yes")
+	cli(t, w.env, "trust", "restore", "--role", plan.Edits[0].Role, "--yes").wants(t, exitDone, "written")
+	cli(t, w.env, "trust", "restore", "--run", id, "--yes").wants(t, exitDone, "written", "already")
+	if diff := cmp.Diff(before, w.state()); diff != "" {
+		t.Errorf("it is not as it was before:\n%s", diff)
+	}
+	cli(t, w.env, "trust", "restore", "--role", role, "--yes").wants(t, exitFailed, "nothing to take back")
+	cli(t, w.env, "trust", "restore", "--yes").wants(t, exitUsage, "--role")
 	if _, r, _ := w.Cloud().RoleByARN(role); r.Trust != guarded {
 		t.Error("the Deny was edited")
 	}

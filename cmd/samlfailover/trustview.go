@@ -138,6 +138,16 @@ func (p *program) showEdits(edits []control.TrustEdit) {
 	}
 }
 
+// showTakenBack prints what a restore would take out of each role.
+func (p *program) showTakenBack(writes []control.TrustWrite) {
+	for _, w := range writes {
+		p.line("%s", escape.Terminal(w.Role))
+		for _, c := range w.Changes {
+			p.line("  %s", p.coloured(escape.Terminal(fmt.Sprintf("- %s: %s", c.Condition, c.Audience))))
+		}
+	}
+}
+
 // coloured marks added and removed lines of a diff on a terminal.
 func (p *program) coloured(l string) string {
 	if !p.isTerminal() || p.Env["NO_COLOR"] != "" {
@@ -173,7 +183,7 @@ func (p *program) showReport(r control.TrustReport, id string) {
 	switch {
 	case len(r.Outcomes) == 0:
 		p.line("Nothing to write.")
-	case control.TrustUnfinished(r):
+	case id != "" && control.TrustUnfinished(r):
 		p.line("")
 		p.line("Finish the run with: samlfailover trust apply --resume %s", escape.Terminal(id))
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/finding"
+	"github.com/samlfailover/samlfailover/inventory"
 	"github.com/samlfailover/samlfailover/trustpolicy"
 )
 
@@ -100,20 +101,18 @@ func (f *Fleet) Apply(ctx context.Context, plan TrustPlan, o ApplyOptions) (Repo
 	if err != nil {
 		return Report{}, fmt.Errorf("apply the trust plan: %w", err)
 	}
-	r := &run{Fleet: f, plan: plan, ends: ends, opts: o, outcomes: make([]Outcome, len(plan.Edits)), writers: map[string]*writer{}, left: o.MaxRoles}
+	r := f.newRun(plan, o)
+	r.ends = ends
+	r.all(ctx)
+	return r.report(), nil
+}
+
+func (f *Fleet) newRun(plan TrustPlan, o ApplyOptions) *run {
+	r := &run{Fleet: f, plan: plan, opts: o, outcomes: make([]Outcome, len(plan.Edits)), writers: map[string]*writer{}, left: o.MaxRoles}
 	for i, e := range plan.Edits {
 		r.outcomes[i] = Outcome{Account: e.Account, Role: e.Role, State: NotStarted}
 	}
-	for n, edits := range waves(plan.Edits) {
-		if r.halted() {
-			break
-		}
-		for _, i := range edits {
-			r.outcomes[i].Wave = n + 1
-		}
-		r.wave(ctx, edits)
-	}
-	return r.report(), nil
+	return r
 }
 
 // checkPlan refuses a plan that is not of this federation, or that names what
@@ -150,11 +149,13 @@ func (f *Fleet) checkPlan(plan TrustPlan) error {
 	return nil
 }
 
-// run is one Apply.
+// run is one Apply or Restore.
 type run struct {
 	*Fleet
 	plan     TrustPlan
 	ends     endpoints
+	past     map[string]Write    // Restore: what is undone, by role ARN
+	apps     []inventory.AppRead // Restore: where the apps point now
 	opts     ApplyOptions
 	outcomes []Outcome  // each written by one goroutine
 	record   sync.Mutex // serialises Before

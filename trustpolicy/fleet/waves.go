@@ -34,6 +34,19 @@ func waves(edits []RoleEdit) [][]int {
 	return some
 }
 
+// all carries out the plan, wave by wave.
+func (r *run) all(ctx context.Context) {
+	for n, edits := range waves(r.plan.Edits) {
+		if r.halted() {
+			return
+		}
+		for _, i := range edits {
+			r.outcomes[i].Wave = n + 1
+		}
+		r.wave(ctx, edits)
+	}
+}
+
 // wave carries out some of the edits: one after the other within an account,
 // several accounts at a time.
 func (r *run) wave(ctx context.Context, edits []int) {

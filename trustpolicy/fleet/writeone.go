@@ -74,10 +74,7 @@ func (r *run) try(ctx context.Context, e RoleEdit, out *Outcome) (State, *findin
 	if why != nil {
 		return Refused, why
 	}
-	if why := r.ends.unsure(a, live); why != nil {
-		return Refused, why
-	}
-	p, why := consider(r.Federation.Policy.OwnedBy, live, r.ends.request(a, r.plan.Regions))
+	p, why := r.proposal(a, live)
 	if why != nil {
 		return Refused, why
 	}
@@ -89,6 +86,17 @@ func (r *run) try(ctx context.Context, e RoleEdit, out *Outcome) (State, *findin
 		return NotStarted, nil
 	}
 	return r.write(ctx, w, Write{Account: e.Account, Role: e.Role, Before: live.text, After: p.text, Changes: p.changes}, name, out)
+}
+
+// proposal is what to write into a role as it is now, or the reason not to.
+func (r *run) proposal(a federation.Account, live candidate) (proposal, *finding.Finding) {
+	if r.past != nil {
+		return r.former(a, live, r.past[live.arn])
+	}
+	if why := r.ends.unsure(a, live); why != nil {
+		return proposal{}, why
+	}
+	return consider(r.Federation.Policy.OwnedBy, live, r.ends.request(a, r.plan.Regions))
 }
 
 // write records, writes and reads back.

@@ -9,6 +9,7 @@ import (
 	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/finding"
 	"github.com/samlfailover/samlfailover/inventory"
+	"github.com/samlfailover/samlfailover/signin"
 	"github.com/samlfailover/samlfailover/trustpolicy/fleet"
 )
 
@@ -17,6 +18,7 @@ type Fleet interface {
 	Scan(ctx context.Context, last inventory.Snapshot) inventory.Snapshot
 	Plan(ctx context.Context, snap inventory.Snapshot) (fleet.TrustPlan, error)
 	Apply(ctx context.Context, plan fleet.TrustPlan, o fleet.ApplyOptions) (fleet.Report, error)
+	Explain(ctx context.Context, snap inventory.Snapshot, role inventory.Role, region signin.Region) ([]fleet.Explanation, error)
 	Restore(ctx context.Context, writes []fleet.Write, apps []inventory.AppRead, o fleet.ApplyOptions) (fleet.Report, error)
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/finding"
 	"github.com/samlfailover/samlfailover/inventory"
+	"github.com/samlfailover/samlfailover/signin"
 	"github.com/samlfailover/samlfailover/trustpolicy/fleet"
 )
 
@@ -55,6 +56,10 @@ func (f *trustFleet) Apply(ctx context.Context, p fleet.TrustPlan, o fleet.Apply
 		return r, f.apply
 	}
 	return r, nil
+}
+
+func (f *trustFleet) Explain(_ context.Context, _ inventory.Snapshot, role inventory.Role, _ signin.Region) ([]fleet.Explanation, error) {
+	return []fleet.Explanation{{Provider: role.ARN}}, nil
 }
 
 func (f *trustFleet) Restore(ctx context.Context, writes []fleet.Write, apps []inventory.AppRead, o fleet.ApplyOptions) (fleet.Report, error) {

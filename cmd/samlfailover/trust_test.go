@@ -12,6 +12,7 @@ import (
 
 	"github.com/samlfailover/samlfailover/control"
 	"github.com/samlfailover/samlfailover/sandbox/aws/world"
+	"github.com/samlfailover/samlfailover/sandbox/reqlog"
 )
 
 // guard puts a Deny on sign-ins anywhere but at home into a role that lacks the
@@ -147,4 +148,30 @@ func TestHCL(t *testing.T) {
 			t.Errorf("%s: %s, want %s", in, got, want)
 		}
 	}
+}
+
+// spec 6.1, 6.2: the last scan is shown with its age, also while AWS is gone, and
+// each cell can be explained.
+func TestReadinessAndExplain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	cli(t, w.env, "readiness").wants(t, exitFailed, "trust scan")
+	cli(t, w.env, "trust", "scan").wants(t, exitDone)
+	bad := w.Demo().NotReady()[0].ARN
+	before := w.Requests().Last()
+	cli(t, w.env, "readiness").wants(t, exitDone, "Scanned ", "of 78 roles will work in us-west-2", bad, "not-ready", "next: ", "PROVIDER")
+	var report control.ReadinessReport
+	r := cli(t, w.env, "readiness", "--region", "us-west-2", "--why", "not-ready", "--output", "json")
+	r.wants(t, exitDone)
+	if err := json.Unmarshal([]byte(r.out), &report); err != nil || len(report.Roles) != len(w.Demo().NotReady()) || len(report.Regions) != 1 || len(report.Providers) == 0 {
+		t.Errorf("%v: %d roles, %d providers", err, len(report.Roles), len(report.Providers))
+	}
+	cli(t, w.env, "trust", "explain", bad, "--region", "us-west-2").wants(t, exitDone, "is not-ready for us-west-2", "sts:AssumeRoleWithSAML", "sts:TagSession")
+	if n := w.Requests().Count(before, func(e reqlog.Entry) bool { return strings.Contains(e.Host, "amazonaws") }); n != 0 {
+		t.Errorf("AWS was asked %d times", n)
+	}
+	cli(t, w.env, "trust", "explain", "nobody", "--region", "us-west-2").wants(t, exitFailed, "nobody")
+	cli(t, w.env, "trust", "explain", bad).wants(t, exitUsage, "--region")
+	cli(t, w.env, "readiness", "--why", "bad").wants(t, exitUsage, "conditional")
+	cli(t, w.env, "readiness", "--region", "mars").wants(t, exitFailed, "mars")
 }

@@ -94,7 +94,7 @@ func (p *program) showMatrix(r control.ReadinessReport, q control.ReadinessQuery
 	}
 	p.line("")
 	p.table(rows)
-	p.showNotReady(findings)
+	p.showGrouped(findings)
 	rows = [][]string{{"PROVIDER", "ENCRYPTION", "CERTIFICATES"}}
 	for _, pr := range r.Providers {
 		mode := pr.Encryption

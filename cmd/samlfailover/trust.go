@@ -243,7 +243,7 @@ func planToApply(ctx context.Context, run *app.TrustRun, args []string) (control
 // refuses, so that no script writes by accident.
 func (p *program) ask(what string, show func()) error {
 	if in, ok := p.In.(*os.File); !ok || !isTTY(in) {
-		return usagef("this would %s; give --yes when nobody is there to ask", what)
+		return usagef("this command would %s; give --yes when nobody is there to ask", what)
 	}
 	show()
 	fmt.Fprintf(p.Out, "Shall it %s? Type yes: ", what)

@@ -107,8 +107,11 @@ func (p *program) showProblems(fs []finding.Finding) {
 func (p *program) showTrustPlan(plan control.TrustPlan, out string) {
 	p.showEdits(plan.Edits)
 	t := plan.Totals
-	p.line("%d federated roles in %d accounts: %d complete, %d to edit, %d whose Deny needs an approver, %d that will not be written.",
-		t.Roles, t.Accounts, t.Complete, t.Edits, t.Denies, t.Refused)
+	denies := ""
+	if t.Denies > 0 {
+		denies = fmt.Sprintf("%d whose Deny needs an approver, ", t.Denies)
+	}
+	p.line("%d federated roles in %d accounts: %d complete, %d to edit, %s%d that will not be written.", t.Roles, t.Accounts, t.Complete, t.Edits, denies, t.Refused)
 	if len(plan.Denies) > 0 {
 		p.line("")
 		p.line("Edits of Deny statements [needs-approver]: apply does not write them. Have the identity team make them by hand.")

@@ -38,12 +38,13 @@ func lastApps(f federation.Federation, kept appKeeper, vendors move.Vendors, log
 	var once sync.Once
 	var out []inventory.AppRead
 	return func(ctx context.Context) []inventory.AppRead {
-		once.Do(func() { out = findApps(ctx, f, kept, vendors, log) })
+		once.Do(func() { out = findApps(ctx, f, kept, vendors, log, appsCountFor) })
 		return out
 	}
 }
 
-func findApps(ctx context.Context, f federation.Federation, kept appKeeper, vendors move.Vendors, log *slog.Logger) []inventory.AppRead {
+// findApps reads the apps whose last read is older than that.
+func findApps(ctx context.Context, f federation.Federation, kept appKeeper, vendors move.Vendors, log *slog.Logger, older time.Duration) []inventory.AppRead {
 	snap, err := kept.LoadApps(f.Name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		log.Warn("the apps as last read cannot be loaded", "federation", f.Name, "error", err)
@@ -57,7 +58,7 @@ func findApps(ctx context.Context, f federation.Federation, kept appKeeper, vend
 		if at >= 0 {
 			found[i] = snap.Apps[at]
 		}
-		if time.Since(found[i].ReadAt) < appsCountFor && len(f.Standbys) == 0 {
+		if time.Since(found[i].ReadAt) < older && len(f.Standbys) == 0 {
 			continue
 		}
 		all.Go(func() {

@@ -151,7 +151,7 @@ func TestTopologies(t *testing.T) {
 		}
 	}
 	plan.Edits = slices.DeleteFunc(plan.Edits, func(e fleet.RoleEdit) bool { return !strings.HasSuffix(e.Role, ":role/traveller") })
-	if report, _, err := run.Apply(t.Context(), plan, 0); err != nil || control.TrustFailed(report) {
+	if report, _, err := run.Apply(t.Context(), plan, control.TrustOrder{}); err != nil || control.TrustFailed(report) {
 		t.Fatalf("%+v %v", report, err)
 	}
 	if err := run.Close(); err != nil {

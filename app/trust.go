@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -20,8 +21,18 @@ func inventoryDir(dataDir string) string { return filepath.Join(dataDir, "invent
 // audit record lies.
 type TrustRun struct {
 	control.Trust
+	ID        string // of the run; trust apply --resume takes it
 	AuditPath string
-	close     func() error
+	// Resumed is the run that this one goes on with, nil for a new one.
+	Resumed *ResumedTrust
+	close   func() error
+}
+
+// ResumedTrust is what an earlier run was asked for and did.
+type ResumedTrust struct {
+	Plan    fleet.TrustPlan
+	Ticket  string
+	Earlier map[string]fleet.Earlier // by role ARN
 }
 
 // Close ends the run.
@@ -31,6 +42,27 @@ func (r *TrustRun) Close() error { return r.close() }
 // exactly one). A run keeps an audit chain of its own under runs/, because the
 // main one belongs to a controller that may be running.
 func OpenTrust(s Setup, name string, actor control.Actor, progress func(fleet.Progress)) (*TrustRun, error) {
+	return openTrust(s, name, "", actor, progress)
+}
+
+// ResumeTrust is OpenTrust for going on with the earlier run of this id.
+func ResumeTrust(s Setup, name, id string, actor control.Actor, progress func(fleet.Progress)) (*TrustRun, error) {
+	if !isRunID(id) {
+		return nil, notARun(id, runsDir(s.Config.Store.Dir))
+	}
+	path := filepath.Join(runsDir(s.Config.Store.Dir), id, trustJournalName)
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("there is no run %s to resume: %w", id, err)
+	}
+	return openTrust(s, name, id, actor, progress)
+}
+
+// trustJournalName is the journal's file in a run's folder.
+const trustJournalName = "journal.jsonl"
+
+func runsDir(dataDir string) string { return filepath.Join(dataDir, "runs") }
+
+func openTrust(s Setup, name, resume string, actor control.Actor, progress func(fleet.Progress)) (*TrustRun, error) {
 	fed, err := control.Pick(s.Config.Federations(), name)
 	if err != nil {
 		return nil, err
@@ -58,7 +90,8 @@ func OpenTrust(s Setup, name string, actor control.Actor, progress func(fleet.Pr
 		network.Close()
 		return nil, err
 	}
-	dir := filepath.Join(s.Config.Store.Dir, "runs", time.Now().UTC().Format("20060102T150405.000000Z")+"-trust")
+	id := cmp.Or(resume, time.Now().UTC().Format("20060102T150405.000000Z")+"-trust")
+	dir := filepath.Join(runsDir(s.Config.Store.Dir), id)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		network.Close()
 		return nil, fmt.Errorf("make the folder of this run: %w", err)
@@ -68,9 +101,22 @@ func OpenTrust(s Setup, name string, actor control.Actor, progress func(fleet.Pr
 		network.Close()
 		return nil, err
 	}
+	journal := trustJournal{filepath.Join(dir, trustJournalName)}
+	var past *ResumedTrust
+	if resume != "" {
+		was, err := journal.load()
+		if err != nil {
+			network.Close()
+			return nil, errors.Join(err, log.Close())
+		}
+		past = &ResumedTrust{Plan: was.plan, Ticket: was.ticket, Earlier: was.roles}
+	}
 	return &TrustRun{
-		Trust:     control.Trust{Federation: fed, Fleet: fl, Keeper: keeper, Record: log, Actor: actor},
+		Trust: control.Trust{Federation: fed, Fleet: fl, Keeper: keeper, Record: log, Journal: journal, Freezes: s.Config.Freezes(), Actor: actor,
+			Past: pastWrites{runsDir(s.Config.Store.Dir)}, AppsNow: appsNow(fed, keeper, tenants, s.Log)},
+		ID:        id,
 		AuditPath: filepath.Join(dir, "audit.jsonl"),
+		Resumed:   past,
 		close: func() error {
 			network.Close()
 			return errors.Join(log.Close(), dropIfUnused(dir))

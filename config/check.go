@@ -35,6 +35,7 @@ func (c *checker) check() *Config {
 	c.moves()
 	c.store()
 	c.schedules()
+	c.freezes()
 	out := &Config{file: c.file, dir: c.dir, places: c.at}
 	c.names("federations", len(c.doc.Federations), func(i int) string { return c.doc.Federations[i].Name })
 	for i := range c.doc.Federations {
@@ -44,6 +45,7 @@ func (c *checker) check() *Config {
 	c.unused()
 	out.Network, out.AWS, out.Tenants = c.doc.Network, c.doc.AWS, c.doc.Tenants
 	out.Health, out.Moves, out.Store, out.Schedules = c.doc.Health, c.doc.Moves, c.doc.Store, c.doc.Schedules
+	out.Freeze = c.doc.Freeze
 	out.Warnings = c.warnings
 	return out
 }

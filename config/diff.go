@@ -75,7 +75,7 @@ func (v value) shown() string {
 func (c *Config) flat() map[string]value {
 	out := map[string]value{}
 	for name, section := range map[string]any{"network": c.Network, "aws": c.AWS, "tenants": c.Tenants, "health": c.Health, "moves": c.Moves,
-		"store": c.Store, "schedules": c.Schedules, "federations": c.federations} {
+		"store": c.Store, "schedules": c.Schedules, "freeze": c.Freeze, "federations": c.federations} {
 		flatten(out, name, reflect.ValueOf(section), false)
 	}
 	return out

@@ -94,6 +94,19 @@ func TestGoodFile(t *testing.T) {
 	}
 }
 
+// The windows of freeze are points in time, whatever their offset.
+func TestFreezes(t *testing.T) {
+	t.Parallel()
+	c, err := Parse("samlfailover.yaml", []byte(small+"freeze:\n  - {from: 2026-12-20T00:00:00+01:00, until: 2026-12-27T00:00:00Z, why: peak sales}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []federation.Freeze{{From: time.Date(2026, 12, 19, 23, 0, 0, 0, time.UTC), Until: time.Date(2026, 12, 27, 0, 0, 0, 0, time.UTC), Why: "peak sales"}}
+	if got := c.Freezes(); len(got) != 1 || !got[0].From.Equal(want[0].From) || !got[0].Until.Equal(want[0].Until) || got[0].Why != want[0].Why {
+		t.Errorf("%+v", got)
+	}
+}
+
 // Every key left out has the default that the docs name.
 func TestDefaults(t *testing.T) {
 	t.Parallel()

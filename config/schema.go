@@ -89,6 +89,8 @@ func schemaOf(t reflect.Type, f field) *schema {
 		s.Type, s.Pattern = "string", "^(env|file):"
 	case t == reflect.TypeFor[Day]():
 		s.Type, s.Pattern = "string", "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+	case t == reflect.TypeFor[Moment]():
+		s.Type, s.Pattern = "string", `^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$`
 	case t == reflect.TypeFor[KeyID]():
 		s.Type, s.Pattern = "string", "^((env|file):.+|[A-Z0-9]{16,32})$"
 	case t == reflect.TypeFor[time.Duration]():

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/finding"
 	"github.com/samlfailover/samlfailover/inventory"
+	"github.com/samlfailover/samlfailover/signin"
 	"github.com/samlfailover/samlfailover/trustpolicy/fleet"
 )
 
@@ -16,6 +18,8 @@ type Fleet interface {
 	Scan(ctx context.Context, last inventory.Snapshot) inventory.Snapshot
 	Plan(ctx context.Context, snap inventory.Snapshot) (fleet.TrustPlan, error)
 	Apply(ctx context.Context, plan fleet.TrustPlan, o fleet.ApplyOptions) (fleet.Report, error)
+	Explain(ctx context.Context, snap inventory.Snapshot, role inventory.Role, region signin.Region) ([]fleet.Explanation, error)
+	Restore(ctx context.Context, writes []fleet.Write, apps []inventory.AppRead, o fleet.ApplyOptions) (fleet.Report, error)
 }
 
 // RoleKeeper keeps what a scan read.
@@ -31,7 +35,27 @@ type Trust struct {
 	Fleet      Fleet
 	Keeper     RoleKeeper
 	Record     Recorder
+	Journal    TrustJournal
+	Freezes    []federation.Freeze // when Apply refuses
+	Past       PastWrites
+	AppsNow    func(context.Context) []inventory.AppRead // reads the apps from their identity providers
 	Actor      Actor
+}
+
+// TrustJournal keeps what an Apply does, role by role, so that another one can
+// finish it.
+type TrustJournal interface {
+	Begin(plan fleet.TrustPlan, ticket string) error
+	Intent(fleet.Write) error
+	Done(fleet.Outcome) error
+}
+
+// TrustOrder says how a plan is to be carried out.
+type TrustOrder struct {
+	MaxRoles int    // at most so many roles are written; 0 = all
+	Ticket   string // the change ticket, for the record
+	// Earlier is what a run that is resumed has done, by role ARN.
+	Earlier map[string]fleet.Earlier
 }
 
 // Scan reads every account's roles and keeps the result. What of it could not
@@ -65,26 +89,44 @@ func (t Trust) Plan(ctx context.Context) (fleet.TrustPlan, inventory.Snapshot, e
 
 // Apply carries out a plan and scans again, so that the kept readiness is that
 // of after. Each write is recorded before it happens (promise 8).
-func (t Trust) Apply(ctx context.Context, plan fleet.TrustPlan, maxRoles int) (fleet.Report, inventory.Snapshot, error) {
+func (t Trust) Apply(ctx context.Context, plan fleet.TrustPlan, o TrustOrder) (fleet.Report, inventory.Snapshot, error) {
 	if plan.Federation != t.Federation.Name {
 		return fleet.Report{}, inventory.Snapshot{}, fail(Invalid, "the plan is for federation %q, not for %q", plan.Federation, t.Federation.Name)
 	}
+	if f, frozen := federation.Frozen(t.Freezes, time.Now()); frozen {
+		return fleet.Report{}, inventory.Snapshot{}, fail(Held, "trust policies are not written until %s: %s; the config's freeze says so", f.Until.UTC().Format(time.RFC3339), f.Why)
+	}
 	actor := t.Actor.String()
-	if err := t.Record.Record(ctx, actor, "trust-apply", t.Federation.Name, map[string]any{"roles": len(plan.Edits), "made_at": plan.MadeAt}); err != nil {
+	if err := t.Record.Record(ctx, actor, "trust-apply", t.Federation.Name, o.detail(plan)); err != nil {
 		return fleet.Report{}, inventory.Snapshot{}, notRecorded(err)
 	}
-	report, err := t.Fleet.Apply(ctx, plan, fleet.ApplyOptions{MaxRoles: maxRoles, Before: func(ctx context.Context, w fleet.Write) error {
-		if err := t.Record.Record(ctx, actor, "trust-write", w.Role, w); err != nil {
+	if err := t.Journal.Begin(plan, o.Ticket); err != nil {
+		return fleet.Report{}, inventory.Snapshot{}, fmt.Errorf("nothing was written: %w", err)
+	}
+	report, err := t.Fleet.Apply(ctx, plan, fleet.ApplyOptions{MaxRoles: o.MaxRoles, Earlier: o.Earlier, Before: func(ctx context.Context, w fleet.Write) error {
+		if err := t.Record.Record(ctx, actor, TrustWritten, w.Role, w); err != nil {
 			return notRecorded(err)
 		}
-		return nil
-	}})
+		return t.Journal.Intent(w)
+	}, After: func(_ context.Context, out fleet.Outcome) error { return t.Journal.Done(out) }})
 	recErr := t.Record.Record(context.WithoutCancel(ctx), actor, "trust-applied", t.Federation.Name, report.Counts)
 	if err = errors.Join(err, recErr); err != nil {
 		return report, inventory.Snapshot{}, err
 	}
 	snap, err := t.Scan(ctx)
 	return report, snap, err
+}
+
+// detail is what the record says of an order.
+func (o TrustOrder) detail(plan fleet.TrustPlan) map[string]any {
+	out := map[string]any{"roles": len(plan.Edits), "made_at": plan.MadeAt}
+	if o.Ticket != "" {
+		out["ticket"] = o.Ticket
+	}
+	if o.Earlier != nil {
+		out["resumed"] = true
+	}
+	return out
 }
 
 func notRecorded(err error) error {

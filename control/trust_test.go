@@ -8,9 +8,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/finding"
 	"github.com/samlfailover/samlfailover/inventory"
+	"github.com/samlfailover/samlfailover/signin"
 	"github.com/samlfailover/samlfailover/trustpolicy/fleet"
 )
 
@@ -45,11 +48,28 @@ func (f *trustFleet) Apply(ctx context.Context, p fleet.TrustPlan, o fleet.Apply
 		}
 		*f.log = append(*f.log, "write "+e.Role)
 		r.Counts[fleet.Written]++
+		if err := o.After(ctx, fleet.Outcome{Role: e.Role}); err != nil {
+			return r, err
+		}
 	}
 	if r.Stopped == nil {
 		return r, f.apply
 	}
 	return r, nil
+}
+
+func (f *trustFleet) Explain(_ context.Context, _ inventory.Snapshot, role inventory.Role, _ signin.Region) ([]fleet.Explanation, error) {
+	return []fleet.Explanation{{Provider: role.ARN}}, nil
+}
+
+func (f *trustFleet) Restore(ctx context.Context, writes []fleet.Write, apps []inventory.AppRead, o fleet.ApplyOptions) (fleet.Report, error) {
+	*f.log = append(*f.log, fmt.Sprintf("restore with %d apps", len(apps)))
+	var p fleet.TrustPlan
+	for _, w := range writes {
+		p.Edits = append(p.Edits, fleet.RoleEdit{Role: w.Role})
+	}
+	o.After = func(context.Context, fleet.Outcome) error { return nil }
+	return f.Apply(ctx, p, o)
 }
 
 // roleKeeper plays the inventory.
@@ -67,6 +87,24 @@ func (k roleKeeper) SaveRoles(inventory.Snapshot) error {
 	return k.save
 }
 
+// runJournal plays the journal of a run.
+type runJournal struct {
+	lines []string
+	full  bool
+}
+
+func (j *runJournal) add(l string) error {
+	if j.full {
+		return errors.New("the journal is full")
+	}
+	j.lines = append(j.lines, l)
+	return nil
+}
+
+func (j *runJournal) Begin(_ fleet.TrustPlan, ticket string) error { return j.add("begin " + ticket) }
+func (j *runJournal) Intent(w fleet.Write) error                   { return j.add("intent " + w.Role) }
+func (j *runJournal) Done(o fleet.Outcome) error                   { return j.add("done " + o.Role) }
+
 // failsAt is a recorder that works until its nth call.
 type failsAt struct {
 	recorder
@@ -83,7 +121,7 @@ func (r failsAt) Record(ctx context.Context, actor, action, subject string, deta
 func newTrust(records int) (Trust, *trustFleet, *[]string) {
 	log := &[]string{}
 	f := &trustFleet{log: log}
-	return Trust{Federation: corp(), Fleet: f, Keeper: roleKeeper{log: log, load: fs.ErrNotExist}, Record: failsAt{recorder{log: log}, &records}, Actor: ada}, f, log
+	return Trust{Federation: corp(), Fleet: f, Keeper: roleKeeper{log: log, load: fs.ErrNotExist}, Record: failsAt{recorder{log: log}, &records}, Journal: &runJournal{}, Actor: ada}, f, log
 }
 
 func twoEdits() fleet.TrustPlan {
@@ -107,7 +145,7 @@ func actions(log []string) []string {
 func TestTrustApplyRecordsFirst(t *testing.T) {
 	t.Parallel()
 	tr, _, log := newTrust(100)
-	report, _, err := tr.Apply(t.Context(), twoEdits(), 0)
+	report, _, err := tr.Apply(t.Context(), twoEdits(), TrustOrder{})
 	if err != nil || report.Counts[fleet.Written] != 2 {
 		t.Fatalf("%+v, %v", report, err)
 	}
@@ -128,7 +166,7 @@ func TestTrustApplyWithoutRecord(t *testing.T) {
 	t.Parallel()
 	for n, wantWrites := range []int{0, 0, 1, 2} {
 		tr, _, log := newTrust(n)
-		report, _, err := tr.Apply(t.Context(), twoEdits(), 0)
+		report, _, err := tr.Apply(t.Context(), twoEdits(), TrustOrder{})
 		if err == nil && !TrustFailed(report) {
 			t.Errorf("%d records: no failure is reported", n)
 		}
@@ -144,12 +182,58 @@ func TestTrustApplyWithoutRecord(t *testing.T) {
 	}
 }
 
+// spec 5.4: a freeze refuses a plan before anything is recorded or written.
+func TestTrustApplyFrozen(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	for _, c := range []struct {
+		why         string
+		from, until time.Duration
+		frozen      bool
+	}{{"it holds", -time.Hour, time.Hour, true}, {"it is over", -2 * time.Hour, -time.Hour, false}, {"it is to come", time.Hour, 2 * time.Hour, false}} {
+		tr, _, log := newTrust(100)
+		tr.Freezes = []federation.Freeze{{From: now.Add(c.from), Until: now.Add(c.until), Why: "peak sales"}}
+		_, _, err := tr.Apply(t.Context(), twoEdits(), TrustOrder{})
+		if !c.frozen {
+			if err != nil {
+				t.Errorf("%s: %v", c.why, err)
+			}
+			continue
+		}
+		wantFailure(t, err, Held, "peak sales", "freeze")
+		if len(*log) > 0 {
+			t.Errorf("%s: it went %q", c.why, *log)
+		}
+	}
+}
+
+// A run keeps its request, each write before it is made and each outcome, so
+// that it can be resumed; without the request nothing is written.
+// spec 5.4
+func TestTrustApplyKeepsJournal(t *testing.T) {
+	t.Parallel()
+	tr, _, _ := newTrust(100)
+	j := &runJournal{}
+	tr.Journal = j
+	if _, _, err := tr.Apply(t.Context(), twoEdits(), TrustOrder{Ticket: "CHG-7"}); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"begin CHG-7", "intent one", "done one", "intent two", "done two"}; !slices.Equal(j.lines, want) {
+		t.Errorf("kept %q, want %q", j.lines, want)
+	}
+	tr, _, log := newTrust(100)
+	tr.Journal = &runJournal{full: true}
+	if _, _, err := tr.Apply(t.Context(), twoEdits(), TrustOrder{}); err == nil || slices.Contains(*log, "write one") {
+		t.Errorf("without a journal: %v, it went %q", err, *log)
+	}
+}
+
 func TestTrustApplyRefusesForeignPlan(t *testing.T) {
 	t.Parallel()
 	tr, _, log := newTrust(100)
 	plan := twoEdits()
 	plan.Federation = "labs"
-	_, _, err := tr.Apply(t.Context(), plan, 0)
+	_, _, err := tr.Apply(t.Context(), plan, TrustOrder{})
 	wantFailure(t, err, Invalid, "labs", "corp")
 	if len(*log) > 0 {
 		t.Errorf("it went %q", *log)
@@ -161,7 +245,7 @@ func TestTrustApplyFails(t *testing.T) {
 	t.Parallel()
 	tr, f, log := newTrust(100)
 	f.apply = errors.New("not our account")
-	if _, _, err := tr.Apply(t.Context(), twoEdits(), 0); !errors.Is(err, f.apply) {
+	if _, _, err := tr.Apply(t.Context(), twoEdits(), TrustOrder{}); !errors.Is(err, f.apply) {
 		t.Errorf("error %v", err)
 	}
 	if got := actions(*log); got[len(got)-1] != "trust-applied corp" {

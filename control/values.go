@@ -6,6 +6,7 @@ import (
 	"github.com/samlfailover/samlfailover/failover"
 	"github.com/samlfailover/samlfailover/failover/controller"
 	"github.com/samlfailover/samlfailover/failover/move"
+	"github.com/samlfailover/samlfailover/finding"
 	"github.com/samlfailover/samlfailover/idp/discover"
 	"github.com/samlfailover/samlfailover/inventory"
 	"github.com/samlfailover/samlfailover/trustpolicy"
@@ -37,6 +38,14 @@ type (
 	Snapshot = inventory.Snapshot
 	// TrustPlan says which trust policies lack which audiences.
 	TrustPlan = fleet.TrustPlan
+	// TrustEdit is the planned change of one role's trust policy.
+	TrustEdit = fleet.RoleEdit
+	// ReadinessState is one cell of a readiness report.
+	ReadinessState = inventory.Readiness
+	// Finding is something a person should know.
+	Finding = finding.Finding
+	// TrustWrite is one write of a trust policy.
+	TrustWrite = fleet.Write
 	// TrustReport is what became of a trust plan.
 	TrustReport = fleet.Report
 	// TrustProgress is one step of a long trust call.
@@ -79,6 +88,16 @@ const TrustAlready = fleet.Already
 // not read back as meant.
 func TrustFailed(r TrustReport) bool {
 	return r.Stopped != nil || r.Counts[fleet.Failed]+r.Counts[fleet.Mismatch] > 0
+}
+
+// ReadinessStates are the cells that a readiness report can have.
+func ReadinessStates() []ReadinessState {
+	return []ReadinessState{inventory.Ready, inventory.NotReady, inventory.Conditional, inventory.Unknown}
+}
+
+// TrustUnfinished reports whether a run left roles that resuming it would take up.
+func TrustUnfinished(r TrustReport) bool {
+	return r.Stopped != nil || r.Counts[fleet.NotStarted]+r.Counts[fleet.Failed]+r.Counts[fleet.Mismatch] > 0
 }
 
 // EvalTrust answers questions about trust policies, one JSON object per line;

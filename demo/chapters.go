@@ -56,7 +56,7 @@ func (s *story) readiness(ctx context.Context) (err error) {
 		s.tell.say("edit %d of %d, %s (%d -> %d of %d characters):", i+1, len(plan.Edits), roleName(e.Role), e.SizeBefore, e.SizeAfter, e.SizeQuota)
 		s.tell.block(notTwice(&told, changedLines(e.Diff)))
 	}
-	report, snap, err := run.Apply(ctx, plan, 0)
+	report, snap, err := run.Apply(ctx, plan, control.TrustOrder{})
 	if err != nil {
 		return err
 	}

@@ -219,3 +219,21 @@ func Protected(path string) string {
 	}
 	return ""
 }
+
+// Freeze is a window in which nothing is to be changed, From <= t < Until.
+type Freeze struct {
+	From, Until time.Time
+	Why         string
+}
+
+// Frozen returns the freeze that holds at a moment; of several, the one that
+// ends last.
+func Frozen(windows []Freeze, now time.Time) (Freeze, bool) {
+	var out Freeze
+	for _, f := range windows {
+		if !now.Before(f.From) && now.Before(f.Until) && f.Until.After(out.Until) {
+			out = f
+		}
+	}
+	return out, !out.Until.IsZero()
+}

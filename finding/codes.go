@@ -52,11 +52,14 @@ const (
 	TrustTooLarge      Code = "trust-too-large"
 	TrustDeletedRef    Code = "trust-deleted-principal"
 	TrustMismatch      Code = "trust-read-back-mismatch"
+	NeedsApprover      Code = "needs-approver"
 	AccountUnreadable  Code = "account-unreadable"
 	ProviderUnreadable Code = "provider-unreadable"
 	ProviderMissing    Code = "provider-missing"
 	ProviderWithoutApp Code = "provider-without-app"
 	ProviderStale      Code = "provider-certificate"
+	ProviderExpiring   Code = "provider-expiring"
+	OnlyUSEast1        Code = "only-us-east-1"
 	ProviderIDUnknown  Code = "provider-id-unknown"
 	AppIdentityUnknown Code = "app-identity-unknown"
 	AppWithoutProvider Code = "app-without-provider"
@@ -132,9 +135,12 @@ var list = []Registered{
 	{TrustTooLarge, Warn, "A trust policy would exceed the account's size quota."},
 	{TrustDeletedRef, Warn, "A trust policy names a deleted principal; IAM rejects every rewrite of it."},
 	{TrustMismatch, Page, "A trust policy does not read back as it was written."},
+	{NeedsApprover, Warn, "A Deny statement keeps sign-ins out; the planned edit of it needs approval and is not written."},
 	{AccountUnreadable, Warn, "An account could not be read."},
 	{ProviderUnreadable, Warn, "An IAM SAML provider could not be read, or its metadata cannot be understood."},
 	{ProviderMissing, Warn, "An account has no SAML provider of the name that the config gives."},
+	{ProviderExpiring, Warn, "The certificate or the metadata of an IAM SAML provider ends soon or has ended; sign-ins through it fail then."},
+	{OnlyUSEast1, Warn, "Every sign-in arrives at us-east-1, and no role is ready for another Region."},
 	{ProviderWithoutApp, Warn, "No app of the tenants signs in through an IAM SAML provider."},
 	{ProviderStale, Warn, "An IAM SAML provider knows an app's issuer, but not the certificate that the app signs with."},
 	{ProviderIDUnknown, Warn, "An app's sign-in endpoint names a SAML provider that none of the accounts has."},

@@ -109,7 +109,7 @@ func (s Snapshot) Share(r signin.Region) Share {
 	for _, a := range s.Accounts {
 		for _, role := range a.Roles {
 			out.Total++
-			rr := role.in(r)
+			rr := role.In(r)
 			switch rr.State {
 			case Ready:
 				out.Ready++
@@ -127,7 +127,8 @@ func (s Snapshot) Share(r signin.Region) Share {
 	return out
 }
 
-func (r Role) in(region signin.Region) RegionReadiness {
+// In returns the answer for one Region, unknown if the scan did not look at it.
+func (r Role) In(region signin.Region) RegionReadiness {
 	for _, rr := range r.Regions {
 		if rr.Region == region {
 			return rr

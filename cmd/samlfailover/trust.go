@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -29,7 +31,7 @@ calm times: in an outage of us-east-1, IAM cannot be written.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	c.AddCommand(newTrustScan(p), newTrustPlan(p), newTrustApply(p), newTrustEval(p))
+	c.AddCommand(newTrustScan(p), newTrustPlan(p), newTrustApply(p), newTrustRestore(p), newTrustExplain(p), newTrustEval(p))
 	return c
 }
 
@@ -40,6 +42,16 @@ func openTrust(p *program, c configured) (*app.TrustRun, error) {
 		return nil, err
 	}
 	run, err := app.OpenTrust(s, c.federation, osUser(), p.trustProgress())
+	return run, asUsage(err)
+}
+
+// resumeTrust is openTrust for going on with an earlier run.
+func resumeTrust(p *program, c configured, id string) (*app.TrustRun, error) {
+	s, err := c.setup(p, slog.LevelWarn)
+	if err != nil {
+		return nil, err
+	}
+	run, err := app.ResumeTrust(s, c.federation, id, osUser(), p.trustProgress())
 	return run, asUsage(err)
 }
 
@@ -99,15 +111,25 @@ account could not be read.`,
 
 func newTrustPlan(p *program) *cobra.Command {
 	var c configured
-	var out string
+	var out, format string
 	cmd := &cobra.Command{
 		Use:   "plan",
 		Short: "Show what has to be added to trust policies; changes nothing",
 		Long: `plan scans the accounts and shows, role by role, what has to be added so that
 everybody can sign in at every Region of the federation, and which roles cannot be
-edited provably safely, and why. Exit code 2 when changes are pending.`,
+edited provably safely, and why. Edits of Deny statements are planned apart: apply
+refuses them. Exit code 2 when changes are pending.
+
+--format terraform and --format cloudformation print the whole planned policies for the
+roles that are kept there, also of roles that owned_by gives to other automation.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if !slices.Contains(planFormats(), format) {
+				return usagef("no format %q; it is one of %s", format, strings.Join(planFormats(), ", "))
+			}
+			if p.json() {
+				format = formatJSON
+			}
 			run, err := openTrust(p, c)
 			if err != nil {
 				return err
@@ -122,10 +144,8 @@ edited provably safely, and why. Exit code 2 when changes are pending.`,
 					return err
 				}
 			}
-			if p.json() {
-				err = p.printJSON(plan)
-			} else {
-				p.showTrustPlan(plan, out)
+			err = p.printPlan(plan, format, out)
+			if format == formatText {
 				p.showProblems(control.Problems(snap))
 			}
 			switch {
@@ -133,33 +153,46 @@ edited provably safely, and why. Exit code 2 when changes are pending.`,
 				return err
 			case len(control.Problems(snap)) > 0:
 				return quietly(exitFailed)
-			case len(plan.Edits) > 0:
+			case len(plan.Edits)+len(plan.Denies) > 0:
 				return quietly(exitPending)
 			}
 			return nil
 		},
 	}
 	c.flags(cmd, true)
+	cmd.Flags().StringVar(&format, "format", formatText, "print the plan as `FORM`: "+strings.Join(planFormats(), ", "))
 	cmd.Flags().StringVarP(&out, "out", "o", "", "also write the plan to this `FILE`, for trust apply")
 	return cmd
 }
 
 func newTrustApply(p *program) *cobra.Command {
 	var c configured
-	var maxRoles int
+	var order control.TrustOrder
 	var yes bool
+	var resume string
 	cmd := &cobra.Command{
 		Use:   "apply [PLAN.json]",
 		Short: "Add the missing audiences to trust policies",
-		Long: `apply carries out a plan (of the file, else a fresh one): first one role alone,
-then the others. Each role is read again, the edit is computed again from what is
-there now, written, and read back. The first mismatch stops everything.
+		Long: `apply carries out a plan (of the file, else a fresh one) in waves: one role, the rest
+of its account, a tenth of all roles, the others. Each role is read again, the edit is
+computed again from what is there now, written, and read back until it shows. The first
+mismatch stops everything. Edits of Deny statements are refused: a person has to make them.
+
+A plan file is a request: it says which roles to look at, never what to write. A run
+that was stopped or killed is finished with --resume and its id; no role is written twice.
 
 It shows the plan and asks first; where nobody is there to ask, give --yes. Exit code 1
 when a role could not be written or does not read back as meant.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			run, err := openTrust(p, c)
+			if resume != "" && len(args) > 0 {
+				return usagef("a resumed run has its own plan; give --resume or a file, not both")
+			}
+			open := func() (*app.TrustRun, error) { return openTrust(p, c) }
+			if resume != "" {
+				open = func() (*app.TrustRun, error) { return resumeTrust(p, c, resume) }
+			}
+			run, err := open()
 			if err != nil {
 				return err
 			}
@@ -168,21 +201,29 @@ when a role could not be written or does not read back as meant.`,
 			if err != nil {
 				return err
 			}
+			if run.Resumed != nil {
+				order.Earlier, order.Ticket = run.Resumed.Earlier, cmp.Or(order.Ticket, run.Resumed.Ticket)
+			}
 			if len(plan.Edits) > 0 && !yes {
-				if err := p.confirm(plan); err != nil {
+				if err := p.ask(fmt.Sprintf("change %d trust policies", len(plan.Edits)), func() { p.showTrustPlan(plan, "") }); err != nil {
 					return err
 				}
 			}
-			return p.apply(cmd.Context(), run, plan, maxRoles)
+			return p.apply(cmd.Context(), run, plan, order)
 		},
 	}
 	c.flags(cmd, true)
-	cmd.Flags().IntVar(&maxRoles, "max-roles", 0, "write at most `N` roles (0: all)")
+	cmd.Flags().StringVar(&resume, "resume", "", "finish the run with this `ID`, as it was printed")
+	cmd.Flags().StringVar(&order.Ticket, "ticket", "", "the change `TICKET`, for the audit record")
+	cmd.Flags().IntVar(&order.MaxRoles, "max-roles", 0, "write at most `N` roles (0: all)")
 	cmd.Flags().BoolVar(&yes, "yes", false, "write without asking")
 	return cmd
 }
 
 func planToApply(ctx context.Context, run *app.TrustRun, args []string) (control.TrustPlan, error) {
+	if run.Resumed != nil {
+		return run.Resumed.Plan, nil
+	}
 	if len(args) == 0 {
 		plan, _, err := run.Plan(ctx)
 		return plan, err
@@ -198,14 +239,14 @@ func planToApply(ctx context.Context, run *app.TrustRun, args []string) (control
 	return plan, nil
 }
 
-// confirm shows the plan to a person and asks; without a terminal it refuses,
-// so that no script applies by accident.
-func (p *program) confirm(plan control.TrustPlan) error {
+// ask shows what is about to happen to a person and asks; without a terminal it
+// refuses, so that no script writes by accident.
+func (p *program) ask(what string, show func()) error {
 	if in, ok := p.In.(*os.File); !ok || !isTTY(in) {
-		return usagef("apply would change %d trust policies; give --yes when nobody is there to ask", len(plan.Edits))
+		return usagef("this command would %s; give --yes when nobody is there to ask", what)
 	}
-	p.showTrustPlan(plan, "")
-	fmt.Fprintf(p.Out, "Write these %d trust policies? Type yes: ", len(plan.Edits))
+	show()
+	fmt.Fprintf(p.Out, "Shall it %s? Type yes: ", what)
 	answer, err := bufio.NewReader(p.In).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("read your answer: %w", err)
@@ -216,8 +257,14 @@ func (p *program) confirm(plan control.TrustPlan) error {
 	return nil
 }
 
-func (p *program) apply(ctx context.Context, run *app.TrustRun, plan control.TrustPlan, maxRoles int) error {
-	report, snap, err := run.Apply(ctx, plan, maxRoles)
+func (p *program) apply(ctx context.Context, run *app.TrustRun, plan control.TrustPlan, order control.TrustOrder) error {
+	report, snap, err := run.Apply(ctx, plan, order)
+	return p.applied(run, report, snap, err, run.ID)
+}
+
+// applied shows what became of a run; id is how it can be resumed, "" if it
+// cannot.
+func (p *program) applied(run *app.TrustRun, report control.TrustReport, snap control.Snapshot, err error, id string) error {
 	if err != nil && len(report.Outcomes) == 0 {
 		return err // refused as a whole: there is nothing to report on
 	}
@@ -226,7 +273,7 @@ func (p *program) apply(ctx context.Context, run *app.TrustRun, plan control.Tru
 			return errors.Join(err, jerr)
 		}
 	} else {
-		p.showReport(report)
+		p.showReport(report, id)
 		if err == nil {
 			p.line("")
 			p.showReadiness(run.Federation, snap, false)

@@ -105,16 +105,19 @@ func (p *program) showProblems(fs []finding.Finding) {
 }
 
 func (p *program) showTrustPlan(plan control.TrustPlan, out string) {
-	for _, e := range plan.Edits {
-		p.line("%s", escape.Terminal(e.Role))
-		for _, l := range strings.Split(strings.TrimRight(e.Diff, "\n"), "\n") {
-			p.line("  %s", p.coloured(escape.Terminal(l)))
-		}
-		p.line("  size %d -> %d of %d characters", e.SizeBefore, e.SizeAfter, e.SizeQuota)
-		p.line("")
-	}
+	p.showEdits(plan.Edits)
 	t := plan.Totals
-	p.line("%d federated roles in %d accounts: %d complete, %d to edit, %d that will not be written.", t.Roles, t.Accounts, t.Complete, t.Edits, t.Refused)
+	denies := ""
+	if t.Denies > 0 {
+		denies = fmt.Sprintf("%d whose Deny needs an approver, ", t.Denies)
+	}
+	p.line("%d federated roles in %d accounts: %d complete, %d to edit, %s%d that will not be written.", t.Roles, t.Accounts, t.Complete, t.Edits, denies, t.Refused)
+	if len(plan.Denies) > 0 {
+		p.line("")
+		p.line("Edits of Deny statements [needs-approver]: apply does not write them. Have the identity team make them by hand.")
+		p.line("")
+		p.showEdits(plan.Denies)
+	}
 	p.showProblems(plan.Refused)
 	p.showProblems(plan.Notes)
 	switch {
@@ -124,6 +127,27 @@ func (p *program) showTrustPlan(plan control.TrustPlan, out string) {
 	case len(plan.Edits) > 0:
 		p.line("")
 		p.line("Carry it out with: samlfailover trust apply")
+	}
+}
+
+func (p *program) showEdits(edits []control.TrustEdit) {
+	for _, e := range edits {
+		p.line("%s", escape.Terminal(e.Role))
+		for _, l := range strings.Split(strings.TrimRight(e.Diff, "\n"), "\n") {
+			p.line("  %s", p.coloured(escape.Terminal(l)))
+		}
+		p.line("  size %d -> %d of %d characters", e.SizeBefore, e.SizeAfter, e.SizeQuota)
+		p.line("")
+	}
+}
+
+// showTakenBack prints what a restore would take out of each role.
+func (p *program) showTakenBack(writes []control.TrustWrite) {
+	for _, w := range writes {
+		p.line("%s", escape.Terminal(w.Role))
+		for _, c := range w.Changes {
+			p.line("  %s", p.coloured(escape.Terminal(fmt.Sprintf("- %s: %s", c.Condition, c.Audience))))
+		}
 	}
 }
 
@@ -141,7 +165,8 @@ func (p *program) coloured(l string) string {
 	return l
 }
 
-func (p *program) showReport(r control.TrustReport) {
+// showReport prints what became of each role of the run with this id.
+func (p *program) showReport(r control.TrustReport, id string) {
 	for _, o := range r.Outcomes {
 		note := ""
 		switch {
@@ -158,7 +183,11 @@ func (p *program) showReport(r control.TrustReport) {
 	if r.Stopped != nil {
 		p.showFinding(*r.Stopped)
 	}
-	if len(r.Outcomes) == 0 {
+	switch {
+	case len(r.Outcomes) == 0:
 		p.line("Nothing to write.")
+	case id != "" && control.TrustUnfinished(r):
+		p.line("")
+		p.line("Finish the run with: samlfailover trust apply --resume %s", escape.Terminal(id))
 	}
 }

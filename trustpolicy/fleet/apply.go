@@ -10,6 +10,7 @@ import (
 
 	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/finding"
+	"github.com/samlfailover/samlfailover/inventory"
 	"github.com/samlfailover/samlfailover/trustpolicy"
 )
 
@@ -34,6 +35,7 @@ const (
 type Outcome struct {
 	Account string                  `json:"account"`
 	Role    string                  `json:"role"`
+	Wave    int                     `json:"wave,omitempty"` // from 1; 0 = not started
 	State   State                   `json:"state"`
 	Moved   bool                    `json:"moved"` // the text was not the planned one any more; the edit was computed anew
 	Before  string                  `json:"before,omitempty"`
@@ -60,16 +62,36 @@ type Write struct {
 // ApplyOptions steer Apply.
 type ApplyOptions struct {
 	MaxRoles int // at most so many roles are written; 0 = all
+	// Earlier is what an earlier run of the same plan did, by role ARN: what that
+	// one finished is not done again, and a write of which it is not known whether
+	// it took place is looked for first.
+	Earlier map[string]Earlier
 	// Before is called with every write, one call at a time, before it happens:
 	// it records it. An error stops the run with nothing written for this role.
 	Before func(context.Context, Write) error
+	// After is called with what became of every role that was started, one call at
+	// a time. An error stops the run.
+	After func(context.Context, Outcome) error
 }
 
-// Apply carries out a plan: the first role alone, then account by account,
-// several accounts at a time. Each role is read again, its tags and protection
+// Earlier is what an earlier run did with one role: the write that it announced,
+// and what it said became of the role; nil when it did not get that far.
+type Earlier struct {
+	Write   *Write   `json:"write,omitempty"`
+	Outcome *Outcome `json:"outcome,omitempty"`
+}
+
+// finished reports whether there is nothing left to do.
+func (e Earlier) finished() bool {
+	return e.Outcome != nil && (e.Outcome.State == Written || e.Outcome.State == Already)
+}
+
+// Apply carries out a plan in waves: one role, the rest of its account, a tenth
+// of all roles, the others. Each role is read again, its tags and protection
 // are checked again, the edit is computed anew on the fresh text under the
 // federation's present providers, their endpoints and Regions, written, and read back until it
-// means what was written. Any mismatch stops the run. The error is one of the
+// means what was written. Any mismatch stops the run. Edits of Deny statements
+// are refused: they need an approver. The error is one of the
 // plan as a whole; what became of each role is in the report.
 func (f *Fleet) Apply(ctx context.Context, plan TrustPlan, o ApplyOptions) (Report, error) {
 	if err := f.checkPlan(plan); err != nil {
@@ -79,21 +101,18 @@ func (f *Fleet) Apply(ctx context.Context, plan TrustPlan, o ApplyOptions) (Repo
 	if err != nil {
 		return Report{}, fmt.Errorf("apply the trust plan: %w", err)
 	}
-	r := &run{Fleet: f, plan: plan, ends: ends, opts: o, outcomes: make([]Outcome, len(plan.Edits)), writers: map[string]*writer{}, left: o.MaxRoles}
+	r := f.newRun(plan, o)
+	r.ends = ends
+	r.all(ctx)
+	return r.report(), nil
+}
+
+func (f *Fleet) newRun(plan TrustPlan, o ApplyOptions) *run {
+	r := &run{Fleet: f, plan: plan, opts: o, outcomes: make([]Outcome, len(plan.Edits)), writers: map[string]*writer{}, left: o.MaxRoles}
 	for i, e := range plan.Edits {
 		r.outcomes[i] = Outcome{Account: e.Account, Role: e.Role, State: NotStarted}
 	}
-	if len(plan.Edits) > 0 {
-		r.role(ctx, 0)
-	}
-	f.eachAccount(func(_ int, a federation.Account) {
-		for i, e := range plan.Edits {
-			if i > 0 && e.Account == a.ID {
-				r.role(ctx, i)
-			}
-		}
-	})
-	return r.report(), nil
+	return r
 }
 
 // checkPlan refuses a plan that is not of this federation, or that names what
@@ -114,7 +133,7 @@ func (f *Fleet) checkPlan(plan TrustPlan) error {
 		}
 	}
 	seen := map[string]bool{}
-	for _, e := range plan.Edits {
+	for _, e := range slices.Concat(plan.Edits, plan.Denies) {
 		ref, part, _, _, err := federation.ParseRoleARN(e.Role)
 		if err != nil {
 			return fail("%w", err)
@@ -130,11 +149,13 @@ func (f *Fleet) checkPlan(plan TrustPlan) error {
 	return nil
 }
 
-// run is one Apply.
+// run is one Apply or Restore.
 type run struct {
 	*Fleet
 	plan     TrustPlan
 	ends     endpoints
+	past     map[string]Write    // Restore: what is undone, by role ARN
+	apps     []inventory.AppRead // Restore: where the apps point now
 	opts     ApplyOptions
 	outcomes []Outcome  // each written by one goroutine
 	record   sync.Mutex // serialises Before
@@ -211,7 +232,13 @@ func (r *run) open(ctx context.Context, id string) *writer {
 
 func (r *run) report() Report {
 	out := Report{Outcomes: slices.Clone(r.outcomes), Counts: map[State]int{}, Stopped: r.stopped}
-	for _, o := range out.Outcomes {
+	for _, e := range r.plan.Denies {
+		out.Outcomes = append(out.Outcomes, Outcome{Account: e.Account, Role: e.Role, State: Refused, Finding: needsApprover(e.Role, e.Diff)})
+	}
+	for i, o := range out.Outcomes {
+		if o.State == NotStarted {
+			out.Outcomes[i].Wave = 0
+		}
 		out.Counts[o.State]++
 	}
 	return out

@@ -22,13 +22,18 @@ import (
 // not an order: Apply takes role, federation, Regions and digest from it and
 // computes every edit anew. Diff and sizes are for people.
 type TrustPlan struct {
-	Federation string            `json:"federation"`
-	Regions    []signin.Region   `json:"regions"`
-	MadeAt     time.Time         `json:"made_at"`
-	Edits      []RoleEdit        `json:"edits"`
-	Refused    []finding.Finding `json:"refused,omitempty"` // roles that will not be written, and why
-	Notes      []finding.Finding `json:"notes,omitempty"`   // what a person should look at
-	Totals     Totals            `json:"totals"`
+	Federation string          `json:"federation"`
+	Regions    []signin.Region `json:"regions"`
+	MadeAt     time.Time       `json:"made_at"`
+	Edits      []RoleEdit      `json:"edits"`
+	// Denies are edits of Deny statements. They are planned apart, and Apply
+	// refuses them: a person has to approve each.
+	Denies []RoleEdit `json:"deny_edits,omitempty"`
+	// Elsewhere are edits of roles that other automation owns, to be made there.
+	Elsewhere []RoleEdit        `json:"elsewhere,omitempty"`
+	Refused   []finding.Finding `json:"refused,omitempty"` // roles that will not be written, and why
+	Notes     []finding.Finding `json:"notes,omitempty"`   // what a person should look at
+	Totals    Totals            `json:"totals"`
 }
 
 // RoleEdit is the planned change of one role's trust policy.
@@ -41,6 +46,7 @@ type RoleEdit struct {
 	SizeAfter  int                     `json:"size_after"`
 	SizeQuota  int                     `json:"size_quota"`
 	Diff       string                  `json:"diff"`
+	Policy     string                  `json:"policy"` // the whole text after the edit
 }
 
 // Totals count roles. Complete roles lack nothing.
@@ -49,12 +55,14 @@ type Totals struct {
 	Roles    int `json:"roles"`
 	Complete int `json:"complete"`
 	Edits    int `json:"edits"`
+	Denies   int `json:"deny_edits"`
 	Refused  int `json:"refused"`
 }
 
 // share is one account's part of a plan.
 type share struct {
-	edits          []RoleEdit
+	edits, denies  []RoleEdit
+	elsewhere      []RoleEdit
 	refused, notes []finding.Finding
 	roles, whole   int
 }
@@ -97,12 +105,14 @@ func (f *Fleet) collect(shares []share) TrustPlan {
 	out := TrustPlan{Federation: f.Federation.Name, Regions: f.Federation.Regions, MadeAt: time.Now(), Edits: []RoleEdit{}}
 	for _, s := range shares {
 		out.Edits = append(out.Edits, s.edits...)
+		out.Denies = append(out.Denies, s.denies...)
+		out.Elsewhere = append(out.Elsewhere, s.elsewhere...)
 		out.Refused = append(out.Refused, s.refused...)
 		out.Notes = append(out.Notes, s.notes...)
 		out.Totals.Roles += s.roles
 		out.Totals.Complete += s.whole
 	}
-	out.Totals.Accounts, out.Totals.Edits, out.Totals.Refused = len(shares), len(out.Edits), len(out.Refused)
+	out.Totals.Accounts, out.Totals.Edits, out.Totals.Denies, out.Totals.Refused = len(shares), len(out.Edits), len(out.Denies), len(out.Refused)
 	return out
 }
 
@@ -120,25 +130,30 @@ func (f *Fleet) planAccount(ctx context.Context, a federation.Account, scan inve
 	want := ends.request(a, f.Federation.Regions)
 	for _, role := range scan.Roles {
 		out.notes = append(append(out.notes, wide(role)...), uncertain(role)...)
-		var edit *RoleEdit
+		var planned *RoleEdit
 		why := ends.unsure(a, candidate{arn: role.ARN, text: role.Trust})
 		if why == nil {
-			edit, why = f.planRole(ctx, api, a, role, scan.SizeQuota, want)
+			planned, why = f.planRole(ctx, api, a, role, scan.SizeQuota, want)
 		}
 		switch {
+		case why != nil && why.Code == finding.NeedsApprover:
+			out.denies = append(out.denies, *planned)
 		case why != nil:
 			out.refused = append(out.refused, *why)
-		case edit != nil:
-			out.edits = append(out.edits, *edit)
+			if planned != nil && why.Code == finding.TrustOwned {
+				out.elsewhere = append(out.elsewhere, *planned)
+			}
+		case planned != nil:
+			out.edits = append(out.edits, *planned)
 		default:
 			out.whole++
 		}
-		done(role, planned(edit, why))
+		done(role, verdict(planned, why))
 	}
 	return out
 }
 
-func planned(edit *RoleEdit, why *finding.Finding) string {
+func verdict(edit *RoleEdit, why *finding.Finding) string {
 	switch {
 	case why != nil:
 		return "not written: " + why.Why
@@ -149,12 +164,12 @@ func planned(edit *RoleEdit, why *finding.Finding) string {
 }
 
 // planRole returns an edit, a reason against one, or neither when nothing is
-// missing.
+// missing. A reason comes with the edit where others may make it.
 func (f *Fleet) planRole(ctx context.Context, api IAM, a federation.Account, role inventory.Role, quota int, want trustpolicy.EditRequest) (*RoleEdit, *finding.Finding) {
 	c := candidate{arn: role.ARN, name: role.Name, path: role.Path, text: role.Trust, quota: quota}
 	p, why := consider(f.Federation.Policy.OwnedBy, c, want)
-	if why != nil {
-		return nil, why
+	if why != nil && why.Code != finding.NeedsApprover {
+		return edit(a, c, p), why
 	}
 	if p.text == "" {
 		return nil, beyondHelp(role)
@@ -164,11 +179,16 @@ func (f *Fleet) planRole(ctx context.Context, api IAM, a federation.Account, rol
 		return nil, why
 	}
 	p, why = consider(f.Federation.Policy.OwnedBy, live, want)
-	if why != nil || p.text == "" {
-		return nil, why
+	return edit(a, live, p), why
+}
+
+// edit describes a proposal; nil when it is none.
+func edit(a federation.Account, c candidate, p proposal) *RoleEdit {
+	if p.text == "" {
+		return nil
 	}
-	return &RoleEdit{Account: a.ID, Role: role.ARN, Digest: Digest(live.text), Changes: p.changes, SizeBefore: p.before,
-		SizeAfter: p.after, SizeQuota: p.quota, Diff: Diff(role.Name, live.text, p.text)}, nil
+	return &RoleEdit{Account: a.ID, Role: c.arn, Digest: Digest(c.text), Changes: p.changes, SizeBefore: p.before,
+		SizeAfter: p.after, SizeQuota: p.quota, Diff: Diff(c.name, c.text, p.text), Policy: p.text}
 }
 
 // reread reads text, path and tags of a role just before it is planned or

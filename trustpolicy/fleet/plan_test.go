@@ -42,7 +42,7 @@ func TestPlanRefuses(t *testing.T) {
 		{"unreadable tags", "/", "r", lacking, nil, func(f *fakeIAM) { f.fail["GetRole"] = errors.New("AccessDenied") }, finding.TrustOwned, 1},
 		{"deleted principal", "/", "r", with(`{"Effect":"Allow","Principal":{"AWS":"AROA1234567890EXAMPLE"},"Action":"sts:AssumeRole"}`), nil, nil, finding.TrustDeletedRef, 0},
 		{"too large", "/", "r", lacking, nil, func(f *fakeIAM) { f.quota = 290 }, finding.TrustTooLarge, 0},
-		{"Deny", "/", "r", with(`{"Effect":"Deny","Principal":"*","Action":"*","Condition":{"StringNotEquals":{"SAML:aud":"` + home + `"}}}`), nil, nil, finding.TrustRefused, 0},
+		{"Deny without a list of exceptions", "/", "r", with(`{"Effect":"Deny","Principal":"*","Action":"*","Condition":{"StringEquals":{"SAML:aud":"` + standby + `"}}}`), nil, nil, finding.TrustRefused, 0},
 		{"shared", "/", "r", strings.Replace(lacking, `"`+provider(prod)+`"`, `["`+provider(prod)+`","`+provider(prod)+`2"]`, 1), nil, nil, finding.TrustRefused, 0},
 		{"nothing helps", "/", "r", with(`{"Effect":"Deny","Principal":"*","Action":"*"}`), nil, nil, finding.RoleNotReady, 0},
 	} {

@@ -34,9 +34,14 @@ func (r *run) role(ctx context.Context, i int) {
 	if r.halted() {
 		return
 	}
-	out.State, out.Finding = r.try(ctx, e, out)
-	if out.State == Mismatch {
-		r.stop(*out.Finding)
+	if past := r.opts.Earlier[e.Role]; past.finished() {
+		*out = *past.Outcome
+	} else {
+		out.State, out.Finding = r.try(ctx, e, out)
+		if out.State == Mismatch {
+			r.stop(*out.Finding)
+		}
+		r.after(ctx, *out)
 	}
 	r.state.Lock()
 	r.done++
@@ -60,14 +65,16 @@ func (r *run) try(ctx context.Context, e RoleEdit, out *Outcome) (State, *findin
 	if err != nil {
 		return Refused, refused(candidate{arn: e.Role}, err)
 	}
+	if past := r.opts.Earlier[e.Role].Write; past != nil && r.readBack(ctx, w, *past, name) == nil {
+		// The earlier run was cut off after this write; by now it shows.
+		out.Before, out.After, out.Changes = Digest(past.Before), Digest(past.After), past.Changes
+		return Written, nil
+	}
 	live, why := reread(ctx, w.api, candidate{arn: e.Role, name: name, path: path, quota: w.quota})
 	if why != nil {
 		return Refused, why
 	}
-	if why := r.ends.unsure(a, live); why != nil {
-		return Refused, why
-	}
-	p, why := consider(r.Federation.Policy.OwnedBy, live, r.ends.request(a, r.plan.Regions))
+	p, why := r.proposal(a, live)
 	if why != nil {
 		return Refused, why
 	}
@@ -79,6 +86,17 @@ func (r *run) try(ctx context.Context, e RoleEdit, out *Outcome) (State, *findin
 		return NotStarted, nil
 	}
 	return r.write(ctx, w, Write{Account: e.Account, Role: e.Role, Before: live.text, After: p.text, Changes: p.changes}, name, out)
+}
+
+// proposal is what to write into a role as it is now, or the reason not to.
+func (r *run) proposal(a federation.Account, live candidate) (proposal, *finding.Finding) {
+	if r.past != nil {
+		return r.former(a, live, r.past[live.arn])
+	}
+	if why := r.ends.unsure(a, live); why != nil {
+		return proposal{}, why
+	}
+	return consider(r.Federation.Policy.OwnedBy, live, r.ends.request(a, r.plan.Regions))
 }
 
 // write records, writes and reads back.
@@ -161,6 +179,20 @@ func (r *run) before(ctx context.Context, wr Write) error {
 	r.record.Lock()
 	defer r.record.Unlock()
 	return r.opts.Before(ctx, wr)
+}
+
+// after reports what became of a role. What could not be kept would be forgotten
+// by whoever resumes the run, so nothing more is started.
+func (r *run) after(ctx context.Context, out Outcome) {
+	if r.opts.After == nil || out.State == NotStarted {
+		return
+	}
+	r.record.Lock()
+	defer r.record.Unlock()
+	if err := r.opts.After(context.WithoutCancel(ctx), out); err != nil {
+		r.stop(finding.Finding{Code: finding.TrustRefused, Subject: out.Role, What: "what became of the role could not be kept, so no further role is written",
+			Why: err.Error(), Remedy: "make the folder of the run writable, then resume it"})
+	}
 }
 
 // afterError finds out whether a write that answered with an error took place

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/samlfailover/samlfailover/control"
+	"github.com/samlfailover/samlfailover/escape"
+	"github.com/samlfailover/samlfailover/signin"
+)
+
+func newReadiness(p *program) *cobra.Command {
+	var c configured
+	var region, why string
+	cmd := &cobra.Command{
+		Use:   "readiness",
+		Short: "Which roles would work in which Region, as last scanned",
+		Long: `readiness shows the last trust scan: per Region the share of roles that would let
+people in there, then role by role ready, not-ready, conditional or unknown, with the
+reason and the next step; the federation's SAML providers, their encryption mode and
+which of them run out. It asks nobody outside, so it works in an outage; it says how
+old what it shows is. Whether a provider knows the certificate that its app signs with
+is shown by idp apps. Exit code 1 when the roles were never scanned.`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			q := control.ReadinessQuery{Why: control.ReadinessState(why)}
+			if why != "" && !slices.Contains(control.ReadinessStates(), q.Why) {
+				return usagef("--why %q: it is one of %s", why, stateWords(control.ReadinessStates()))
+			}
+			if region != "" {
+				if q.Region, err = signin.ParseRegion(region); err != nil {
+					return err
+				}
+			}
+			run, err := openTrust(p, c)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, run.Close()) }()
+			report, err := run.Readiness(q, time.Now())
+			if err != nil {
+				return err
+			}
+			if p.json() {
+				return p.printJSON(report)
+			}
+			p.showMatrix(report, q)
+			return nil
+		},
+	}
+	c.flags(cmd, true)
+	cmd.Flags().StringVar(&region, "region", "", "this `REGION` only")
+	cmd.Flags().StringVar(&why, "why", "", "only the roles that are in this `STATE`: "+stateWords(control.ReadinessStates()))
+	return cmd
+}
+
+func stateWords(all []control.ReadinessState) string {
+	var out []string
+	for _, w := range all {
+		out = append(out, string(w))
+	}
+	return strings.Join(out, ", ")
+}
+
+func (p *program) showMatrix(r control.ReadinessReport, q control.ReadinessQuery) {
+	age := time.Since(r.TakenAt).Round(time.Second)
+	p.line("Scanned %s ago, at %s.", age, r.TakenAt.UTC().Format(time.RFC3339))
+	if r.Stale {
+		p.line("That is older than inventory_max_age: mode auto takes it as unknown. Refresh it with: samlfailover trust scan")
+	}
+	p.line("")
+	for _, s := range r.Shares {
+		p.line("%d of %d roles will work in %s.", s.Ready, s.Total, s.Region)
+	}
+	heading := []string{"ROLE"}
+	for _, g := range r.Regions {
+		heading = append(heading, strings.ToUpper(g.String()))
+	}
+	rows, findings := [][]string{heading}, []control.Finding{}
+	for _, role := range r.Roles {
+		row := []string{escape.Terminal(role.Role)}
+		for _, g := range role.Regions {
+			row = append(row, string(g.State))
+			if g.Finding != nil && (q.Why == "" || g.State == q.Why) {
+				findings = append(findings, *g.Finding)
+			}
+		}
+		rows = append(rows, row)
+	}
+	p.line("")
+	p.table(rows)
+	p.showGrouped(findings)
+	rows = [][]string{{"PROVIDER", "ENCRYPTION", "CERTIFICATES"}}
+	for _, pr := range r.Providers {
+		mode := pr.Encryption
+		if mode == "" {
+			mode = "none"
+		}
+		rows = append(rows, []string{escape.Terminal(pr.ARN), escape.Terminal(mode), count(len(pr.Certificates))})
+	}
+	p.line("")
+	p.table(rows)
+	p.showProblems(r.Findings)
+}
+
+func newTrustExplain(p *program) *cobra.Command {
+	var c configured
+	var region string
+	cmd := &cobra.Command{
+		Use:   "explain ROLE --region REGION",
+		Short: "Why a role lets people in at a Region, or does not",
+		Long: `explain says, for every SAML provider that the role trusts and each of its endpoints in
+the Region, which statement and condition of the trust policy decide about
+sts:AssumeRoleWithSAML, sts:TagSession and sts:SetSourceIdentity. ROLE is an ARN, or a
+name that only one role has. It looks at the last trust scan and asks no AWS.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if region == "" {
+				return usagef("name the Region with --region")
+			}
+			r, err := signin.ParseRegion(region)
+			if err != nil {
+				return err
+			}
+			run, err := openTrust(p, c)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, run.Close()) }()
+			got, err := run.Explain(cmd.Context(), args[0], r)
+			if err != nil {
+				return err
+			}
+			if p.json() {
+				return p.printJSON(got)
+			}
+			p.showRoleExplanation(got)
+			return nil
+		},
+	}
+	c.flags(cmd, true)
+	cmd.Flags().StringVar(&region, "region", "", "the `REGION` to sign in at")
+	return cmd
+}
+
+func (p *program) showRoleExplanation(e control.RoleExplanation) {
+	p.line("%s is %s for %s, as read at %s.", escape.Terminal(e.Role), e.Readiness.State, e.Region, e.ReadAt.UTC().Format(time.RFC3339))
+	last := ""
+	for _, l := range e.Logins {
+		if head := fmt.Sprintf("%s at %s", l.Provider, l.Audience); head != last {
+			p.line("")
+			p.line("%s", escape.Terminal(head))
+			last = head
+		}
+		p.line("  %-11s %s: %s", l.Verdict, l.Action, escape.Terminal(l.Because))
+		for _, on := range l.HangsOn {
+			p.line("              hangs on %s", escape.Terminal(on))
+		}
+	}
+	if e.Readiness.Finding != nil {
+		p.showFinding(*e.Readiness.Finding)
+	}
+}

@@ -21,8 +21,9 @@ var errCut = errors.New("the connection was cut")
 func (p *Proxy) answer(w http.ResponseWriter, r *http.Request) {
 	c := r.Context().Value(connKey{}).(*siteConn)
 	if host := strings.TrimSuffix(strings.ToLower(r.Host), ":443"); host != c.site.Host {
-		p.record(c.site, reqlog.Entry{Kind: reqlog.Request, Method: r.Method, Path: r.URL.Path,
-			Status: http.StatusMisdirectedRequest, Note: "the Host header names another host"})
+		entry := requested(c.site, r, "the Host header names another host")
+		entry.Tenant, entry.Status = "", http.StatusMisdirectedRequest
+		p.record(c.site, entry)
 		http.Error(w, "this connection leads to "+c.site.Host+"; the Host header names another host", http.StatusMisdirectedRequest)
 		return
 	}
@@ -48,10 +49,11 @@ func (p *Proxy) requestEffects(s *site, r *http.Request, after uint64) fault.Eff
 
 // plain lets the site's handler write its own answer.
 func (p *Proxy) plain(w http.ResponseWriter, r *http.Request, s *site) {
-	note := noteAction(r, s)
+	entry, note := requested(s, r, ""), noteAction(r, s)
 	sw := &statusWriter{ResponseWriter: w}
 	defer func() {
-		p.record(s, reqlog.Entry{Kind: reqlog.Request, Tenant: s.part(r), Method: r.Method, Path: r.URL.Path, Status: sw.status, Note: note()})
+		entry.Status, entry.Note = sw.status, note()
+		p.record(s, entry)
 	}()
 	s.Handler.ServeHTTP(sw, r)
 	if sw.status == 0 {
@@ -72,7 +74,7 @@ func cut(c *siteConn) {
 // reply works out the answer to a request that effects hit. An error means that
 // there is none: the connection breaks, or the client is gone.
 func (p *Proxy) reply(r *http.Request, s *site, effects fault.Effects) (a *reply, err error) {
-	entry := reqlog.Entry{Kind: reqlog.Request, Tenant: s.part(r), Method: r.Method, Path: r.URL.Path, Note: faultNote(effects)}
+	entry := requested(s, r, faultNote(effects))
 	if effects.Has(fault.Blackhole) {
 		p.record(s, entry) // at once: nobody knows when it ends
 		drain(r)
@@ -104,6 +106,20 @@ func (p *Proxy) reply(r *http.Request, s *site, effects fault.Effects) (a *reply
 		return nil, errCut
 	}
 	return a.spoiled(effects).shaped(effects), nil
+}
+
+// requested begins the log's entry about a request that has arrived.
+func requested(s *site, r *http.Request, note string) reqlog.Entry {
+	return reqlog.Entry{Kind: reqlog.Request, Began: time.Now(), Client: clientOf(r), Tenant: s.part(r), Method: r.Method, Path: r.URL.Path, Note: note}
+}
+
+// clientOf returns the address of who asks, "" where there is no network.
+func clientOf(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return ""
+	}
+	return host
 }
 
 // faultNote names the faults that hit a request or a connection, for the log.

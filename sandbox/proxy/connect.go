@@ -44,7 +44,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if port != "443" {
-		p.record(s, reqlog.Entry{Kind: reqlog.Connect, Method: r.Method, Status: http.StatusBadGateway, Note: "port " + port})
+		p.record(s, reqlog.Entry{Kind: reqlog.Connect, Client: clientOf(r), Method: r.Method, Status: http.StatusBadGateway, Note: "port " + port})
 		fail(w, http.StatusBadGateway, "connection_refused", "simulated hosts listen on port 443 only")
 		return
 	}
@@ -54,7 +54,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // connect opens the way to a simulated host, or fails as faults demand.
 func (p *Proxy) connect(w http.ResponseWriter, r *http.Request, s *site) {
 	effects, after := p.connectEffects(s)
-	entry := reqlog.Entry{Kind: reqlog.Connect, Method: r.Method, Status: http.StatusOK, Note: faultNote(effects)}
+	entry := reqlog.Entry{Kind: reqlog.Connect, Client: clientOf(r), Method: r.Method, Status: http.StatusOK, Note: faultNote(effects)}
 	e, hit := effects.First(fault.DNS, fault.Down, fault.Refuse, fault.Blackhole)
 	switch {
 	case hit && e.Kind == fault.Blackhole:

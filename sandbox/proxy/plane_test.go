@@ -74,10 +74,14 @@ func TestEveryPlaneRecordsRequestsWithoutSecrets(t *testing.T) {
 			}
 			_, _ = io.Copy(io.Discard, resp.Body)
 			_ = resp.Body.Close()
-			want := reqlog.Entry{Kind: reqlog.Request, Host: iamHost, Service: "iam", Region: "us-east-1", Method: "POST", Path: "/path", Status: 200, Note: "ListRoles"}
+			want := reqlog.Entry{Kind: reqlog.Request, Host: iamHost, Service: "iam", Region: "us-east-1", Method: "POST", Path: "/path", Status: 200, Note: "ListRoles",
+				Client: map[plane]string{handlerPlane: "192.0.2.1", socketPlane: "127.0.0.1"}[pl]}
 			entries := waitForRequest(t, p.log)
 			got := entries[len(entries)-1]
-			got.Seq, got.Time = 0, time.Time{}
+			if got.Began.IsZero() || got.Began.After(got.Time) {
+				t.Errorf("the request began at %s and ended at %s", got.Began, got.Time)
+			}
+			got.Seq, got.Time, got.Began = 0, time.Time{}, time.Time{}
 			if got != want {
 				t.Errorf("recorded %+v, want %+v", got, want)
 			}

@@ -23,10 +23,15 @@ const (
 // Entry is one attempt. Status is the HTTP status answered: for a connect the
 // proxy's own (200, 502, ...; 0 where there is no proxy), for a request the
 // host's (0 when no answer was given). Note says in words what is special, such
-// as the action of an AWS Query call or the fault that was applied.
+// as the action of an AWS Query call or the fault that was applied. Began is when
+// a request had arrived, Time when it was answered. Client is the address, without
+// its port, of who asked: several programs in one world are told apart by it; it
+// is "" where there is no network.
 type Entry struct {
 	Seq     uint64    `json:"seq"`
 	Time    time.Time `json:"time"`
+	Began   time.Time `json:"began,omitzero"`
+	Client  string    `json:"client,omitempty"`
 	Kind    Kind      `json:"kind"`
 	Host    string    `json:"host"`
 	Service string    `json:"service,omitempty"`

@@ -14,8 +14,10 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	env := environment(os.Environ())
+	forgetProxies()
 	code := run(ctx, &program{
-		Args: os.Args[1:], Env: environment(os.Environ()),
+		Args: os.Args[1:], Env: env,
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 	})
 	stop()
@@ -32,4 +34,14 @@ func environment(lines []string) map[string]string {
 		}
 	}
 	return env
+}
+
+// forgetProxies takes the proxies out of the process's own environment, once it
+// was read. The way out is in env and goes through one place; what would read
+// them behind its back is etcd, whose members would look for one another through
+// the proxy (transport.NewTransport).
+func forgetProxies() {
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"} {
+		_, _ = os.Unsetenv(name), os.Unsetenv(strings.ToLower(name))
+	}
 }

@@ -130,13 +130,15 @@ func tail(text string, lines int) string {
 }
 
 // configOf is the config that the world wrote, for one controller of three. Half
-// of the roles are ready in the demo's world; that has to be enough here.
+// of the roles are ready in the demo's world; that has to be enough here. Outside
+// the section store the three have to be equal (spec 11.5), so each has its way
+// out from its environment.
 func (p *place) configOf(c *controller) string {
 	text, err := os.ReadFile(filepath.Join(p.dir, "samlfailover.yaml"))
 	must(p.t, err)
 	out := string(text)
 	for _, edit := range [][2]string{
-		{`(?m)^  proxy: .*`, "  proxy: http://" + c.net.proxy},
+		{`(?m)^  proxy: .*\n`, ""},
 		{`(?m)^    accept_fewer_vantages.*\n`, ""},
 		{`min_ready_share: 0.95.*`, "min_ready_share: 0.5"},
 		{`(?m)^health: .*`, "health: {interval: 1s, fast_interval: 200ms, timeout: 2s, fall: 2, rise: 3}"},
@@ -163,7 +165,7 @@ func (c *controller) command(args ...string) *exec.Cmd {
 	words := append(slices.Clone(c.net.prefix), os.Getenv(programVar))
 	words = append(words, args...)
 	cmd := exec.Command(words[0], words[1:]...)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Dir(c.config), "SAMLFAILOVER_CONFIG=" + c.config}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Dir(c.config), "SAMLFAILOVER_CONFIG=" + c.config, "HTTPS_PROXY=http://" + c.net.proxy}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return cmd
 }

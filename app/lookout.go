@@ -185,8 +185,8 @@ func (l *lookout) report() control.StoreReport {
 	out.Store.Findings = nil
 	if term != nil {
 		out.Standing.Leader = l.own
-	} else if out.Standing.Leader == l.own {
-		out.Standing.Leader = "" // as of a moment ago
+	} else if out.Standing.Leader == l.own || !l.status.Quorum {
+		out.Standing.Leader = "" // as of a moment ago, or of before the majority was lost
 	}
 	if l.unavailable != nil {
 		out.Unavailable = l.unavailable.Error()

@@ -332,7 +332,7 @@ func (p *place) settled() (first *controller, others []*controller) {
 		}
 		for _, c := range p.nodes {
 			st, ok := c.status()
-			if !ok || len(st.Store.Controllers) != 3 || !st.Store.Store.Quorum || c == first && !st.calm() {
+			if !ok || len(st.Store.Controllers) != 3 || !st.Store.Store.Quorum || !st.calm() {
 				return false
 			}
 		}
@@ -361,7 +361,7 @@ func (s status) calm() bool {
 			return false
 		}
 	}
-	return f.Decision.Rule == "active-healthy"
+	return f.Decision.Rule == "active-healthy" || f.Decision.Rule == "not-leader"
 }
 
 // breakHome breaks the home Region's sign-in for everybody.

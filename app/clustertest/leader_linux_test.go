@@ -128,7 +128,7 @@ func TestInsideLeaderPartitioned(t *testing.T) {
 	old, others := p.settled()
 	etcdToo := ledEtcd(old, others[0])
 	var lost time.Time
-	hit := p.onWrite(2, func() {
+	hit := p.onWrite(1, func() {
 		lost = time.Now()
 		cut(t, old.net, others[0].net)
 		cut(t, old.net, others[1].net)

@@ -50,6 +50,7 @@ func newNetwork(t *testing.T, i int, world string) network {
 		n.prefix = []string{"nsenter", "-t", strconv.Itoa(n.holder), "-n", "--"}
 		port, pid := fmt.Sprintf("port%d", i), strconv.Itoa(n.holder)
 		must(t, ip("link add "+port+" type veth peer name eth0 netns "+pid, "link set "+port+" master br0 up"))
+		t.Cleanup(func() { _ = ip("link del " + port) })
 		must(t, n.ip("link set lo up", "addr add "+n.host+"/24 dev eth0", "link set eth0 up"))
 	} else {
 		l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -136,7 +136,7 @@ func (s *Service) Run(ctx context.Context) (err error) {
 	}
 	defer l.Close() //nolint:errcheck // the server has closed it already
 
-	k := &keeping{record: &trail{recorder: file, log: s.o.Log}, store: st, helm: newHelm(st, s.o.Log), eyes: eyes{store: st}, events: &control.Broker{},
+	k := &keeping{record: &trail{recorder: file, room: st.MakeRoom, log: s.o.Log}, store: st, helm: newHelm(st, s.o.Log), eyes: eyes{store: st}, events: &control.Broker{},
 		started: time.Now().UTC(), reload: &reloads{}, seated: make(chan struct{})}
 	k.lookout = newLookout(st, k.helm, k.record, s.o.Config.Store.Name, s.o.Log)
 	e.announce()

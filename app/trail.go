@@ -18,7 +18,8 @@ import (
 // without, is in the same store. Safe for concurrent use.
 type trail struct {
 	*recorder
-	log *slog.Logger
+	room func() // makes room on a disk that is nearly full
+	log  *slog.Logger
 
 	mu      sync.Mutex
 	term    *store.Term
@@ -35,6 +36,7 @@ func (t *trail) leads(term *store.Term) {
 
 // Record implements control.Recorder.
 func (t *trail) Record(ctx context.Context, actor, action, subject string, detail any) error {
+	t.room()
 	if err := t.recorder.Record(ctx, actor, action, subject, detail); err != nil {
 		return err
 	}

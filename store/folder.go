@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -255,4 +256,15 @@ func (b *ballast) there() bool {
 }
 
 // diskFull reports whether an error, or what etcd said, means a full disk.
-func diskFull(err error) bool { return errors.Is(err, syscall.ENOSPC) }
+func diskFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || strings.Contains(err.Error(), syscall.ENOSPC.Error())
+}
+
+// MakeRoom gives the ballast up if the disk of the data folder is nearly full. It
+// is called before everything that a move cannot do without is written to that
+// disk, here and beside the store. In an existing cluster it does nothing.
+func (s *Store) MakeRoom() {
+	if s.cargo.give() {
+		s.log.Error("store: the disk is nearly full; the ballast file was removed so that a move can be recorded", "folder", s.folder.dir)
+	}
+}

@@ -268,8 +268,8 @@ func (t *Term) commit(ctx context.Context, same []clientv3.Cmp, ops []clientv3.O
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if len(ops) > 0 && t.s.cargo.give() {
-		t.s.log.Error("store: the disk is nearly full; the ballast file was removed so that a move can be recorded", "folder", t.s.folder.dir)
+	if len(ops) > 0 {
+		t.s.MakeRoom()
 	}
 	ctx, cancel := t.s.within(ctx)
 	defer cancel()

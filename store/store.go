@@ -317,6 +317,9 @@ func (s *Store) explain(err error) error {
 	}
 	if gaveUp := s.Err(); gaveUp != nil {
 		err = gaveUp
+		if diskFull(gaveUp) {
+			return fmt.Errorf("%w: %w", full("its disk is full, and the member has given up", "make room on the disk of "+s.folder.dir+" and start again: nothing that was recorded is lost"), errors.Join(ErrUnavailable, err))
+		}
 	}
 	var etcd rpctypes.EtcdError
 	code := status.Code(err)

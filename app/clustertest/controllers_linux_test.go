@@ -361,7 +361,7 @@ func (s status) calm() bool {
 			return false
 		}
 	}
-	return f.Decision.Rule == "active-healthy" || f.Decision.Rule == "not-leader"
+	return slices.Contains([]string{"active-healthy", "failback-due", "not-leader"}, f.Decision.Rule)
 }
 
 // breakHome breaks the home Region's sign-in for everybody.

@@ -75,6 +75,7 @@ var importTable = []row{
 	{pkg: "control", may: append([]string{"outbound", "awsaccess", "health", "health/probe", "idp", "idp/discover", "trustpolicy", "trustpolicy/fleet", "inventory", "audit", "failover", "failover/move", "failover/controller", "store"}, ground...)},
 	{pkg: "server", may: append([]string{"control", "outbound"}, ground...)},
 	{pkg: "app", may: append([]string{"config", "outbound", "awsaccess", "health", "health/probe", "idp", "idp/generic", "idp/okta", "idp/onelogin", "idp/pingone", "trustpolicy", "trustpolicy/fleet", "inventory", "audit", "failover", "failover/move", "failover/controller", "failover/prove", "store", "store/seal", "control", "server"}, ground...)},
+	{pkg: "app/clustertest"}, // tests only
 	{pkg: "sandbox/...", may: []string{"signin", "sandbox/..."}},
 	{pkg: "demo", may: append([]string{"app", "control", "config", "sandbox/..."}, ground...)},
 	{pkg: "cmd/...", may: append([]string{"app", "control", "config", "demo", "sandbox/..."}, ground...)},

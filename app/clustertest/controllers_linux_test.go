@@ -227,7 +227,6 @@ type status struct {
 			ReadAt time.Time `json:"read_at"`
 		} `json:"apps"`
 		Regions []struct {
-			Region    string    `json:"region"`
 			State     string    `json:"state"`
 			ScannedAt time.Time `json:"scanned_at"`
 		} `json:"regions"`
@@ -241,16 +240,6 @@ type status struct {
 			Status string `json:"status"`
 		} `json:"last_move"`
 	} `json:"federations"`
-}
-
-// region is what the controller thinks of a Region.
-func (s status) region(code string) string {
-	for _, r := range s.Federations[0].Regions {
-		if r.Region == code {
-			return r.State
-		}
-	}
-	return ""
 }
 
 // finds reports whether a finding with the code is shown with the store.

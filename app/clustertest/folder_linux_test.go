@@ -2,6 +2,7 @@ package clustertest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -220,7 +221,7 @@ func fill(t *testing.T, path string) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
 	must(t, err)
 	defer f.Close()
-	for err = unix.ENOSPC; err == unix.ENOSPC; { // somebody else was quicker
+	for err = unix.ENOSPC; errors.Is(err, unix.ENOSPC); { // somebody else was quicker
 		var disk unix.Statfs_t
 		must(t, unix.Fstatfs(int(f.Fd()), &disk))
 		if disk.Bavail == 0 {

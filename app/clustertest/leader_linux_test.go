@@ -86,7 +86,10 @@ func TestInsideLeaderKilled(t *testing.T) {
 	p.succession(lost, old, others, etcdToo)
 	// It comes back as a follower, and writes nothing more.
 	old.start()
-	p.until("it is back", func() bool { st, ok := old.status(); return ok && st.Store.Standing.Leader != "" && !st.Store.Standing.Leads })
+	p.until("it is back", func() bool {
+		st, ok := old.status()
+		return ok && st.Store.Standing.Leader != "" && !st.Store.Standing.Leads
+	})
 	p.judged()
 	p.chains()
 }

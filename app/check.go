@@ -104,6 +104,11 @@ func Check(ctx context.Context, s Setup) (CheckReport, error) {
 	for _, w := range s.Config.Warnings {
 		out.Warnings = append(out.Warnings, w.String())
 	}
+	if secrets.StoreKey.IsZero() {
+		out.Warnings = append(out.Warnings, fmt.Sprintf("store.key: no store key is configured; serve keeps one in %s (mode 0600): have a copy of it in another place than the backups", s.Config.KeyFile()))
+	} else if _, err := storeCodec(s.Config, secrets, false, s.Log); err != nil {
+		return CheckReport{}, err
+	}
 	for _, f := range s.Config.Federations() {
 		out.Apps = append(out.Apps, collect(f.Members(), func(a federation.AppRef) CheckApp { return checkApp(ctx, tenants, prover, f.Name, a) })...)
 		out.Accounts = append(out.Accounts, collect(f.Accounts, func(a federation.Account) CheckAccount { return checkAccount(ctx, base, f.Name, a) })...)

@@ -208,6 +208,7 @@ func (s *engine) lead(ctx context.Context, k *keeping, term *store.Term) error {
 	g.Go(func() error {
 		select {
 		case <-ctx.Done():
+			s.o.Log.Info("no step begins any more; what runs is ended first")
 		case <-term.Lost():
 			s.o.Log.Error("this controller does not lead any more: everything that moves has stopped")
 		case <-hard.Done(): // a part has failed

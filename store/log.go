@@ -21,6 +21,7 @@ type bridge struct {
 
 	mu       sync.Mutex
 	starting bool
+	stopping bool
 	cause    error
 	failed   chan struct{} // closed once etcd has given up
 }
@@ -39,6 +40,25 @@ func (b *bridge) started() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.starting = false
+}
+
+// stops says that the member is being stopped, which etcd tells as a row of
+// errors.
+func (b *bridge) stops() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stopping = true
+}
+
+// level is how loud a word of etcd is. What it finds missing while it starts and
+// what breaks while it stops alarms nobody: if it matters, Open or Close say so.
+func (b *bridge) level(l zapcore.Level) slog.Level {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.starting || b.stopping {
+		return min(level(l), slog.LevelDebug)
+	}
+	return level(l)
 }
 
 // failure returns why etcd gave up, nil if it did not.
@@ -118,7 +138,7 @@ func (c *core) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.Checked
 // Write implements zapcore.Core.
 func (c *core) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	attrs := append(c.with[:len(c.with):len(c.with)], attributes(fields)...)
-	c.b.to.LogAttrs(context.Background(), level(e.Level), "etcd: "+e.Message, attrs...)
+	c.b.to.LogAttrs(context.Background(), c.b.level(e.Level), "etcd: "+e.Message, attrs...)
 	return nil
 }
 

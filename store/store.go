@@ -257,6 +257,7 @@ func (s *Store) Close() error {
 
 func (s *Store) close() error {
 	s.quit()
+	s.bridge.stops()
 	var err error
 	switch {
 	case s.member != nil:

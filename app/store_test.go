@@ -279,7 +279,9 @@ func TestStoreKey(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
 	report, err := app.Check(t.Context(), p.setup(&journal{}))
-	warns := func(w string) bool { return strings.Contains(w, "no store key is configured") && strings.Contains(w, p.cfg.KeyFile()) }
+	warns := func(w string) bool {
+		return strings.Contains(w, "no store key is configured") && strings.Contains(w, p.cfg.KeyFile())
+	}
 	if err != nil || !slices.ContainsFunc(report.Warnings, warns) {
 		t.Errorf("check warns of %q, %v", report.Warnings, err)
 	}

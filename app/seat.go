@@ -186,9 +186,7 @@ func (s *engine) lead(ctx context.Context, k *keeping, term *store.Term) error {
 	}
 	s.leads(seat.loops)
 	defer s.leads(nil)
-	if err := k.record.Record(ctx, failover.Controller, "controller.leads", "controller "+s.vantage(), nil); err != nil {
-		return fmt.Errorf("record that this controller leads: %w", err)
-	}
+	k.proclaim(ctx, term, s.vantage(), s.o.Log)
 	k.install(seat.use)
 	hard, kill := context.WithCancel(context.WithoutCancel(ctx))
 	defer kill()

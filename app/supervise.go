@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -73,6 +74,8 @@ type keeping struct {
 	reload  *reloads
 	api     *server.Server
 
+	proclaimed *store.Term // the last leadership that is on record
+
 	seated    chan struct{} // closed once the use cases of a seat answer
 	installed sync.Once
 }
@@ -81,6 +84,17 @@ type keeping struct {
 func (k *keeping) install(use *control.Control) {
 	k.api.Use(use)
 	k.installed.Do(func() { close(k.seated) })
+}
+
+// proclaim records that this controller leads, once for each leadership.
+func (k *keeping) proclaim(ctx context.Context, term *store.Term, name string, log *slog.Logger) {
+	if k.proclaimed == term {
+		return // only the config is another
+	}
+	k.proclaimed = term
+	if err := k.record.Record(ctx, failover.Controller, "controller.leads", "controller "+name, nil); err != nil && ctx.Err() == nil {
+		log.Error("that this controller leads is not in the audit record; without a record nothing is moved", "error", err)
+	}
 }
 
 // Report implements control.Storage.

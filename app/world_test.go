@@ -185,6 +185,7 @@ type service struct {
 	*place
 	client *app.Client
 	log    *journal
+	ready  chan struct{} // closed once it answers
 	stop   func() error
 }
 
@@ -214,9 +215,21 @@ func (p *place) setup(log *journal) app.Setup {
 // it answers.
 func (p *place) start() *service {
 	p.t.Helper()
-	s := &service{place: p, log: &journal{}}
-	ready := make(chan struct{})
-	svc, err := app.New(app.Options{Setup: p.setup(s.log), Version: "test", Reload: p.reload, LookEvery: glance, UnsafeNoSync: true, Ready: func(string) { close(ready) }})
+	s := p.launch()
+	select {
+	case <-s.ready:
+	case <-time.After(patience):
+		p.t.Fatal("the controller is not ready")
+	}
+	s.client = p.dial()
+	return s
+}
+
+// launch runs a controller until the test ends or stop is called.
+func (p *place) launch() *service {
+	p.t.Helper()
+	s := &service{place: p, log: &journal{}, ready: make(chan struct{})}
+	svc, err := app.New(app.Options{Setup: p.setup(s.log), Version: "test", Reload: p.reload, LookEvery: glance, UnsafeNoSync: true, Ready: func(string) { close(s.ready) }})
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -237,12 +250,6 @@ func (p *place) start() *service {
 			p.t.Logf("the controller's log:\n%s", s.log.text())
 		}
 	})
-	select {
-	case <-ready:
-	case <-time.After(patience):
-		p.t.Fatal("the controller is not ready")
-	}
-	s.client = p.dial()
 	return s
 }
 

@@ -237,12 +237,20 @@ func (v *view) proven() bool {
 // no second try.
 const retryPause = time.Minute
 
+// justEnded reports whether a move ended within the retry pause. One that ended
+// in the future is from before the clock was set back: nobody knows how long ago
+// that was, and it must not keep an outage waiting until the clock is there again.
+func justEnded(m PastMove, now time.Time) (wait time.Duration, yes bool) {
+	ago := now.Sub(m.Finished)
+	return retryPause - ago, ago >= 0 && ago < retryPause
+}
+
 func checkCooldown(v *view) ruling {
 	if !v.auto || len(v.moving) == 0 {
 		return pass("does not apply")
 	}
 	for _, m := range v.s.History {
-		if wait := retryPause - v.s.Now.Sub(m.Finished); wait > 0 && m.Status == Incomplete && m.To == v.to {
+		if wait, yes := justEnded(m, v.s.Now); yes && m.Status == Incomplete && m.To == v.to {
 			return hold(fmt.Sprintf("move %s ended incomplete at %s; the next try comes %s later", m.ID, clock(m.Finished), retryPause),
 				fmt.Sprintf("%s of waiting, or an operator: %s", wait.Round(time.Second), v.command("")))
 		}

@@ -104,6 +104,6 @@ func readThere(st controller.Status, r move.Record, h failover.HandStep) bool {
 		}
 	}
 	return slices.ContainsFunc(st.Apps, func(a failover.AppState) bool {
-		return a.Ref.String() == h.App.String() && a.ReadAt.After(r.Result.Finished) && a.App.Region() == to
+		return a.Ref.Same(h.App) && a.ReadAt.After(r.Result.Finished) && a.App.Region() == to
 	})
 }

@@ -56,13 +56,12 @@ func Active(f federation.Federation, app federation.AppRef, apps []AppState, now
 }
 
 func lastRead(app federation.AppRef, apps []AppState) AppState {
-	var out AppState
-	for _, st := range apps {
-		if st.Ref.String() == app.String() {
-			out = st
+	for i := len(apps) - 1; i >= 0; i-- {
+		if apps[i].Ref.Same(app) {
+			return apps[i]
 		}
 	}
-	return out
+	return AppState{}
 }
 
 func standbysOf(f federation.Federation, app federation.AppRef, apps []AppState) []standbyView {

@@ -38,7 +38,7 @@ func (v *view) undoing(u Undoing) {
 		if s, ok := v.s.Federation.Standby(app); ok {
 			app = s.For
 		}
-		i := slices.IndexFunc(v.apps, func(a appView) bool { return a.ref.String() == app.String() })
+		i := slices.IndexFunc(v.apps, func(a appView) bool { return a.ref.Same(app) })
 		if i < 0 {
 			v.left = append(v.left, Left{App: back.App, Why: "is not in the federation any more", Blocking: true})
 			continue

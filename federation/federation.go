@@ -36,6 +36,9 @@ type AppRef struct {
 // String returns tenant/id, which is unique.
 func (a AppRef) String() string { return a.Tenant + "/" + a.ID }
 
+// Same reports whether both name one app, whatever the operator calls it.
+func (a AppRef) Same(b AppRef) bool { return a.ID == b.ID && a.Tenant == b.Tenant }
+
 // Standby is an app that stands in for another one in one Region (one app per
 // Region): it has its own issuer, key and IAM SAML provider, and its endpoint
 // points at that Region for good. A move of For to Region changes no endpoint;
@@ -158,7 +161,7 @@ func (f Federation) Members() []AppRef {
 func (f Federation) StandbysOf(app AppRef) []Standby {
 	var out []Standby
 	for _, s := range f.Standbys {
-		if s.For.String() == app.String() {
+		if s.For.Same(app) {
 			out = append(out, s)
 		}
 	}
@@ -168,7 +171,7 @@ func (f Federation) StandbysOf(app AppRef) []Standby {
 // Standby returns what an app stands in for; false if it is no standby app.
 func (f Federation) Standby(app AppRef) (Standby, bool) {
 	for _, s := range f.Standbys {
-		if s.App.String() == app.String() {
+		if s.App.Same(app) {
 			return s, true
 		}
 	}

@@ -143,7 +143,7 @@ func (m *Mover) federation(name string) (federation.Federation, error) {
 // allowed Regions can be overridden by nobody (spec 8.6).
 func permitted(f federation.Federation, r Record, s StepRecord) error {
 	for _, a := range f.Members() {
-		if a.String() != s.App.String() {
+		if !a.Same(s.App) {
 			continue
 		}
 		if to := s.target(r); !f.Allows(to) {

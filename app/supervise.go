@@ -75,6 +75,7 @@ type keeping struct {
 	api     *server.Server
 
 	proclaimed *store.Term // the last leadership that is on record
+	reloaded   func()      // says that a config is in force, once its use cases answer
 
 	seated    chan struct{} // closed once the use cases of a seat answer
 	installed sync.Once
@@ -84,6 +85,10 @@ type keeping struct {
 func (k *keeping) install(use *control.Control) {
 	k.api.Use(use)
 	k.installed.Do(func() { close(k.seated) })
+	if tell := k.reloaded; tell != nil {
+		k.reloaded = nil
+		tell()
+	}
 }
 
 // proclaim records that this controller leads, once for each leadership.
@@ -228,7 +233,9 @@ func (s *Service) supervise(ctx context.Context, e *engine, k *keeping) error {
 		}
 		e = next.engine
 		e.announce()
-		k.reload.applied(e.digest, next.trigger, next.changes)
-		s.o.Log.Warn("the config was read again and is in force", "digest", e.digest, "changes", len(next.changes))
+		k.reloaded = func() {
+			k.reload.applied(next.engine.digest, next.trigger, next.changes)
+			s.o.Log.Warn("the config was read again and is in force", "digest", next.engine.digest, "changes", len(next.changes))
+		}
 	}
 }

@@ -3,16 +3,19 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/samlfailover/samlfailover/control"
 	"github.com/samlfailover/samlfailover/sandbox"
 )
 
@@ -95,6 +98,21 @@ func (r ran) wants(t *testing.T, code int, texts ...string) {
 	}
 }
 
+// allKnown reports whether a status has read every app and scanned every role.
+func allKnown(status []byte) bool {
+	var st control.Status
+	if json.Unmarshal(status, &st) != nil || len(st.Federations) == 0 {
+		return false
+	}
+	for _, f := range st.Federations {
+		if slices.ContainsFunc(f.Apps, func(a control.AppStatus) bool { return a.ReadAt.IsZero() }) ||
+			slices.ContainsFunc(f.Regions, func(r control.RegionStatus) bool { return r.ScannedAt.IsZero() }) {
+			return false
+		}
+	}
+	return true
+}
+
 // serve runs a controller in this process until the test ends, and returns its
 // log once it has read the apps.
 func (l *lived) serve(t *testing.T, flags ...string) *syncBuffer {
@@ -108,8 +126,8 @@ func (l *lived) serve(t *testing.T, flags ...string) *syncBuffer {
 		return nil
 	})
 	if !poll(func() bool {
-		r := cli(t, l.env, "status")
-		return r.code == exitDone && strings.Contains(r.out, " ago ") && !strings.Contains(r.out, "not scanned") && !strings.Contains(r.out, "never")
+		r := cli(t, l.env, "status", "--output", "json")
+		return r.code == exitDone && allKnown([]byte(r.out))
 	}) {
 		t.Fatalf("the controller does not come up:\n%s", log.String())
 	}

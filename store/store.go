@@ -163,6 +163,9 @@ func explainStart(dir, dataDir string, err error) error {
 		return trouble(dir, "its disk is full", "make room (the file "+ballastFile+" in it may be removed), then start again", err)
 	case strings.Contains(said, "permission denied") || strings.Contains(said, "read-only file system"):
 		return trouble(dir, "it cannot be written", "check the owner and mode of the folder and everything in it, and whether the disk is mounted read-only", err)
+	case strings.Contains(said, "already been bootstrapped"):
+		return trouble(dir, "it is empty, and the running cluster knows this member with data of its own",
+			"put its folder back; or have etcdctl remove the member and add it again, and start it once with store.embedded.join: true; if the cluster shall be a new one, stop its old members first", err)
 	case strings.Contains(said, "address already in use") || strings.Contains(said, "cannot assign requested address"):
 		return setup("the member cannot listen on its URL", err)
 	}

@@ -117,7 +117,7 @@ is void and ends as incomplete, and so are proposals. Look where each app points
 With --output json it prints {"into":..,"manifest":{..}}.`,
 		Args: oneArgument("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := c.setup(p, slog.LevelWarn)
+			s, err := c.setup(p, slog.LevelError)
 			if err != nil {
 				return err
 			}

@@ -172,8 +172,8 @@ func (t *tenure) Remaining(ctx context.Context) (time.Duration, error) {
 // is lost everything stops at once; when ctx ends, the step that runs may end
 // first, and the leadership still holds on return.
 func (s *engine) lead(ctx context.Context, k *keeping, term *store.Term) error {
-	k.record.leads(term)
-	defer k.record.leads(nil)
+	k.record.copyTo(term.Audit())
+	defer k.record.copyTo(nil)
 	files := newMirror(s.keeper, term.Inventory(), s.feds, s.o.Log)
 	files.pull(ctx, &k.eyes) // the leader before may have known more
 	s.shares.load()

@@ -6,9 +6,9 @@ import (
 	"log/slog"
 	"sync"
 
+	"github.com/samlfailover/samlfailover/control"
 	"github.com/samlfailover/samlfailover/failover/move"
 	"github.com/samlfailover/samlfailover/finding"
-	"github.com/samlfailover/samlfailover/store"
 )
 
 // trail is the audit record of a service: the hash-chained file of this machine,
@@ -21,17 +21,16 @@ type trail struct {
 	room func() // makes room on a disk that is nearly full
 	log  *slog.Logger
 
-	mu      sync.Mutex
-	term    *store.Term
-	missing int   // records that the store lacks
-	why     error // of the last that failed, nil once one came through
+	mu     sync.Mutex
+	second control.Recorder // the store's, while this controller leads
+	why    error            // why the last record is not in it, nil once one came through
 }
 
-// leads makes records go to the store too; nil ends that.
-func (t *trail) leads(term *store.Term) {
+// copyTo makes records go to a second place too; nil ends that.
+func (t *trail) copyTo(second control.Recorder) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.term = term
+	t.second = second
 }
 
 // Record implements control.Recorder.
@@ -41,21 +40,19 @@ func (t *trail) Record(ctx context.Context, actor, action, subject string, detai
 		return err
 	}
 	t.mu.Lock()
-	term := t.term
+	second := t.second
 	t.mu.Unlock()
-	if term == nil {
+	if second == nil {
 		return nil
 	}
-	err := term.Audit().Record(ctx, actor, action, subject, detail)
+	err := second.Record(ctx, actor, action, subject, detail)
 	if errors.Is(err, move.ErrDeposed) {
 		return nil // not ours to write any more
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err != nil {
-		if t.missing++; t.why == nil {
-			t.log.Error("an audit record is in this machine's file and could not be put into the store as well", "action", action, "error", err)
-		}
+	if err != nil && t.why == nil {
+		t.log.Error("an audit record is in this machine's file and could not be put into the store as well", "action", action, "error", err)
 	}
 	t.why = err
 	return nil

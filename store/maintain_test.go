@@ -60,6 +60,12 @@ func TestBridge(t *testing.T) {
 	said := ""
 	b.broken = func(s string) { said = s }
 	log := b.zap().With(zap.String("member", "one"))
+	log.Warn("nothing is here yet")
+	log.Debug("put a key")
+	if text := out.String(); strings.Contains(text, "WARN") || strings.Contains(text, "put a key") {
+		t.Errorf("what etcd misses while it starts is loud, or every key is told:\n%s", text)
+	}
+	b.started()
 	log.Info("hello", zap.Int("n", 7))
 	log.Warn("beware", zap.Error(errors.New("odd")))
 	for _, want := range []string{`"level":"DEBUG","msg":"etcd: hello","member":"one","n":7`, `"level":"WARN","msg":"etcd: beware","member":"one","error":"odd"`} {

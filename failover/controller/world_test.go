@@ -3,7 +3,6 @@ package controller
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -240,12 +239,7 @@ func (w *world) with(f func()) {
 // start runs a controller until the test ends; stop waits for it.
 func (w *world) start(t *testing.T, mode federation.Mode) (c *Controller, stop func()) {
 	t.Helper()
-	c, err := New(Config{
-		Federation: federation.Federation{Name: "corp", Partition: signin.AWS, Regions: []signin.Region{east, west},
-			Apps:   []federation.AppRef{{Name: "a", Tenant: "okta", ID: "0oa1"}, {Name: "b", Tenant: "okta", ID: "0oa2"}},
-			Policy: federation.Policy{Mode: mode, AcceptFewerVantages: true}},
-		Vantages: []failover.Vantage{{Name: "here"}}, Apps: w, Verdicts: w, Changed: w.changed, Shares: w, Moves: w, Mover: w, Recorder: w,
-		Events: w.hear, Log: slog.New(slog.DiscardHandler)})
+	c, err := New(configOf(w, mode))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,8 +27,12 @@ type Term struct {
 	s       *Store
 	session *concurrency.Session
 	elect   *concurrency.Election
-	fence   clientv3.Cmp
-	reads   Reads
+	// key and rev are the election key and its revision, as they were when this
+	// leadership began: the election forgets them when it resigns.
+	key   string
+	rev   int64
+	fence clientv3.Cmp
+	reads Reads
 
 	lostOnce sync.Once
 	lost     chan struct{}
@@ -92,7 +96,8 @@ func (s *Store) campaign(ctx context.Context) (*Term, error) {
 		t.discard()
 		return nil, s.explain(err)
 	}
-	t.fence = clientv3.Compare(clientv3.CreateRevision(t.elect.Key()), "=", t.elect.Rev())
+	t.key, t.rev = t.elect.Key(), t.elect.Rev()
+	t.fence = clientv3.Compare(clientv3.CreateRevision(t.key), "=", t.rev)
 	t.reads = Reads{s: s, get: t.get}
 	t.journal, t.brakes, t.recorder = newJournal(t), &Brakes{t: t}, &AuditLog{t: t}
 	if err := t.begin(ctx); err != nil {
@@ -173,7 +178,7 @@ func (t *Term) over() bool {
 func (t *Term) watch() {
 	ctx, cancel := context.WithCancel(t.s.life)
 	defer cancel()
-	gone := t.s.client.Watch(clientv3.WithRequireLeader(ctx), t.elect.Key(), clientv3.WithRev(t.elect.Rev()+1))
+	gone := t.s.client.Watch(clientv3.WithRequireLeader(ctx), t.key, clientv3.WithRev(t.rev+1))
 	for {
 		select {
 		case <-t.session.Done():
@@ -273,14 +278,14 @@ func (t *Term) commit(ctx context.Context, same []clientv3.Cmp, ops []clientv3.O
 	}
 	ctx, cancel := t.s.within(ctx)
 	defer cancel()
-	resp, err := t.s.client.Txn(ctx).If(append([]clientv3.Cmp{t.fence}, same...)...).Then(ops...).Else(clientv3.OpGet(t.elect.Key())).Commit()
+	resp, err := t.s.client.Txn(ctx).If(append([]clientv3.Cmp{t.fence}, same...)...).Then(ops...).Else(clientv3.OpGet(t.key)).Commit()
 	if err != nil {
 		return nil, t.s.explain(err)
 	}
 	if resp.Succeeded {
 		return resp, nil
 	}
-	if kv := one((*clientv3.GetResponse)(resp.Responses[0].GetResponseRange())); kv == nil || kv.CreateRevision != t.elect.Rev() {
+	if kv := one((*clientv3.GetResponse)(resp.Responses[0].GetResponseRange())); kv == nil || kv.CreateRevision != t.rev {
 		t.lose("another controller leads")
 		return nil, move.ErrDeposed
 	}

@@ -52,14 +52,14 @@ func TestDeposed(t *testing.T) {
 			return err
 		},
 		"its key is deleted": func(ctx context.Context, s *Store, term *Term) error {
-			_, err := s.client.Delete(ctx, term.elect.Key())
+			_, err := s.client.Delete(ctx, term.key)
 			return err
 		},
 		"its key is deleted and made again": func(ctx context.Context, s *Store, term *Term) error {
-			if _, err := s.client.Delete(ctx, term.elect.Key()); err != nil {
+			if _, err := s.client.Delete(ctx, term.key); err != nil {
 				return err
 			}
-			_, err := s.client.Put(ctx, term.elect.Key(), "one")
+			_, err := s.client.Put(ctx, term.key, "one")
 			return err
 		},
 		"it resigns": func(ctx context.Context, _ *Store, term *Term) error { return term.Resign(ctx) },

@@ -105,7 +105,7 @@ func TestRestoreDeposes(t *testing.T) {
 	_, err = Restore(ctx, o, file)
 	must(t, err)
 	next := open(t, o)
-	old := &Term{s: next, elect: term.elect, fence: term.fence, lost: make(chan struct{})}
+	old := &Term{s: next, elect: term.elect, key: term.key, rev: term.rev, fence: term.fence, lost: make(chan struct{})}
 	if _, err := old.commit(ctx, nil, nil); !errors.Is(err, move.ErrDeposed) {
 		t.Errorf("the former leader's write: %v", err)
 	}

@@ -62,7 +62,7 @@ func newTrio(t *testing.T, edits ...string) *trio {
 	names, urls := []string{"ctl-a", "ctl-b", "ctl-c"}, freeURLs(t, 3)
 	out := &trio{t: t, up: make([]*service, 3)}
 	for _, name := range names {
-		store := fmt.Sprintf("\nstore:\n  dir: data-%s\n  name: %s\n  key: file:key\n  lease: 5s\n  embedded:\n    ballast: 0\n    peers:\n", name, name)
+		store := fmt.Sprintf("\nstore:\n  dir: data-%s\n  name: %s\n  key: file:key\n  lease: 8s\n  embedded:\n    ballast: 0\n    peers:\n", name, name)
 		for j := range names {
 			store += fmt.Sprintf("      - {name: %s, url: %q, network: net-%d}\n", names[j], urls[j], j%2)
 		}

@@ -182,6 +182,8 @@ func New(c Config) (*Controller, error) {
 	for _, a := range c.Known {
 		ctl.apps[a.Ref.String()] = a
 	}
+	ctl.status.Decision = failover.Decision{At: time.Now(), Federation: c.Federation.Name, Outcome: failover.Hold,
+		Why: "nothing is decided yet: it has only just begun to look", WouldChange: "the first look at apps, Regions and moves, in a moment"}
 	return ctl, nil
 }
 

@@ -192,3 +192,16 @@ func TestDistrust(t *testing.T) {
 		})
 	}
 }
+
+// A status that is asked for before the first look says that it holds, and why:
+// an empty decision could be taken for anything.
+func TestNotDecidedYet(t *testing.T) {
+	t.Parallel()
+	c, err := New(configOf(newWorld(), federation.Auto))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := c.Status().Decision; d.Outcome != failover.Hold || d.Federation != "corp" || d.Why == "" || d.WouldChange == "" || d.At.IsZero() {
+		t.Errorf("decision %+v", d)
+	}
+}

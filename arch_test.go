@@ -40,6 +40,7 @@ var importTable = []row{
 	{pkg: "secret/secrettest", suite: true},
 	{pkg: "escape"},
 	{pkg: "samlmeta"},
+	{pkg: "people"},
 	{pkg: "filelock"},
 	{pkg: "federation", may: []string{"signin"}},
 	{pkg: "config", may: []string{"signin", "finding", "secret", "federation"}},
@@ -72,13 +73,13 @@ var importTable = []row{
 	{pkg: "store/memory", may: []string{"health", "signin"}},
 	{pkg: "store/storetest", may: []string{"inventory", "audit", "health", "federation", "secret", "signin"}, suite: true},
 	{pkg: "store/seal", may: []string{"secret", "finding"}},
-	{pkg: "control", may: append([]string{"outbound", "awsaccess", "health", "health/probe", "idp", "idp/discover", "trustpolicy", "trustpolicy/fleet", "inventory", "audit", "failover", "failover/move", "failover/controller", "store"}, ground...)},
-	{pkg: "server", may: append([]string{"control", "outbound"}, ground...)},
-	{pkg: "app", may: append([]string{"config", "outbound", "awsaccess", "health", "health/probe", "idp", "idp/generic", "idp/okta", "idp/onelogin", "idp/pingone", "trustpolicy", "trustpolicy/fleet", "inventory", "audit", "failover", "failover/move", "failover/controller", "failover/prove", "store", "store/seal", "control", "server"}, ground...)},
+	{pkg: "control", may: append([]string{"outbound", "awsaccess", "health", "health/probe", "idp", "idp/discover", "trustpolicy", "trustpolicy/fleet", "inventory", "audit", "failover", "failover/move", "failover/controller", "store", "people"}, ground...)},
+	{pkg: "server", may: append([]string{"control", "people", "outbound"}, ground...)},
+	{pkg: "app", may: append([]string{"config", "outbound", "awsaccess", "health", "health/probe", "idp", "idp/generic", "idp/okta", "idp/onelogin", "idp/pingone", "trustpolicy", "trustpolicy/fleet", "inventory", "audit", "failover", "failover/move", "failover/controller", "failover/prove", "store", "store/seal", "control", "server", "people"}, ground...)},
 	{pkg: "app/clustertest"}, // tests only
 	{pkg: "sandbox/...", may: []string{"signin", "sandbox/..."}},
-	{pkg: "demo", may: append([]string{"app", "control", "config", "sandbox/..."}, ground...)},
-	{pkg: "cmd/...", may: append([]string{"app", "control", "config", "demo", "sandbox/..."}, ground...)},
+	{pkg: "demo", may: append([]string{"app", "people", "control", "config", "sandbox/..."}, ground...)},
+	{pkg: "cmd/...", may: append([]string{"app", "people", "control", "config", "demo", "sandbox/..."}, ground...)},
 }
 
 // covers reports whether a name of the table stands for a package.

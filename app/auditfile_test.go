@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/samlfailover/samlfailover/audit"
-	"github.com/samlfailover/samlfailover/control"
+	"github.com/samlfailover/samlfailover/people"
 )
 
 // spec 14: what cannot be encoded is refused and not recorded; the record goes
@@ -67,7 +67,7 @@ func TestRecorderRefusesABrokenChain(t *testing.T) {
 	if err := r.Record(t.Context(), "eve", "act", "thing", nil); err == nil {
 		t.Fatal("a broken chain was continued")
 	}
-	if err := SetAuditAside(path, control.Actor{Name: "ada", Via: "cli"}); err != nil {
+	if err := SetAuditAside(path, people.Local("ada", people.CLI)); err != nil {
 		t.Fatal(err)
 	}
 	if v, err := VerifyAudit(path); err != nil || !v.Whole || v.Records != 2 {

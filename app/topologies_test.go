@@ -9,6 +9,7 @@ import (
 	"github.com/samlfailover/samlfailover/app"
 	"github.com/samlfailover/samlfailover/control"
 	"github.com/samlfailover/samlfailover/failover"
+	"github.com/samlfailover/samlfailover/people"
 	"github.com/samlfailover/samlfailover/sandbox/aws"
 	"github.com/samlfailover/samlfailover/sandbox/login"
 	"github.com/samlfailover/samlfailover/sandbox/okta"
@@ -124,7 +125,7 @@ func TestTopologies(t *testing.T) {
 	t.Parallel()
 	p, suffix, ways := newTopologies(t)
 	p.wantWays("at home", ways, home)
-	run, err := app.OpenTrust(p.setup(&journal{}), "", control.Actor{Name: "test", Via: "cli"}, nil)
+	run, err := app.OpenTrust(p.setup(&journal{}), "", people.Local("test", people.CLI), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,21 +6,64 @@ import (
 
 	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/finding"
+	"github.com/samlfailover/samlfailover/people"
 )
 
-// Actor is who asks. Name is the OS user for now ("ada", or "uid 1000" where
-// the system knows no name).
-type Actor struct {
-	Name string `json:"name"`
-	Via  string `json:"via"` // "socket", "cli"
+// Actor is who asks, as the door that let it in has checked. Its zero value may
+// do nothing.
+type Actor = people.Caller
+
+// federation returns the federation that a request names and its loop, if the
+// actor has the role there. A federation that the actor may not see is unknown
+// (spec 13.5).
+func (c *Control) federation(actor Actor, need people.Role, name string) (federation.Federation, Loop, error) {
+	f, err := Pick(c.visible(actor), name)
+	if err != nil {
+		return f, nil, err
+	}
+	return f, c.Loops[f.Name], mayIn(actor, need, f.Name)
 }
 
-// String names the actor in records: "ada via socket".
-func (a Actor) String() string {
-	if a.Name == "" {
-		return "unknown via " + a.Via
+// visible returns the federations that the actor may know of.
+func (c *Control) visible(actor Actor) []federation.Federation {
+	var out []federation.Federation
+	for _, f := range c.Federations {
+		if actor.Sees(f.Name) {
+			out = append(out, f)
+		}
 	}
-	return a.Name + " via " + a.Via
+	return out
+}
+
+// within returns the federation that a request names, or all that the actor may
+// see.
+func (c *Control) within(actor Actor, name string) ([]federation.Federation, error) {
+	if name == "" {
+		return c.visible(actor), nil
+	}
+	f, _, err := c.federation(actor, people.Viewer, name)
+	return []federation.Federation{f}, err
+}
+
+// mayWrite refuses an actor who is no operator of a federation, "" for of all,
+// and every actor while this controller does not lead.
+func (c *Control) mayWrite(actor Actor, federation string) error {
+	if err := mayIn(actor, people.Operator, federation); err != nil {
+		return err
+	}
+	return c.mayAct()
+}
+
+// mayIn refuses an actor who lacks a role in a federation, "" for in all.
+func mayIn(actor Actor, need people.Role, federation string) error {
+	if actor.May(need, federation) {
+		return nil
+	}
+	where := "federation " + federation
+	if federation == "" {
+		where = "every federation"
+	}
+	return fail(Forbidden, "%s has %s; this needs the role %s in %s; next: ask somebody who has it, or have the role added under people in the config", actor, actor.Grants, need, where)
 }
 
 // Recorder is the audit record: an error means that nothing may be changed.
@@ -33,10 +76,11 @@ type Kind string
 
 // The kinds of failure.
 const (
-	Invalid  Kind = "invalid"   // the request is wrong
-	NotFound Kind = "not-found" // it names something that does not exist
-	Held     Kind = "held"      // a rule holds it
-	Failed   Kind = "failed"    // it was tried and failed
+	Invalid   Kind = "invalid"   // the request is wrong
+	NotFound  Kind = "not-found" // it names something that does not exist
+	Forbidden Kind = "forbidden" // the caller lacks the role
+	Held      Kind = "held"      // a rule holds it
+	Failed    Kind = "failed"    // it was tried and failed
 )
 
 // Failure is an error for the person who asked: what kind, in which words, with
@@ -66,6 +110,9 @@ func Pick(all []federation.Federation, name string) (federation.Federation, erro
 			names += ", "
 		}
 		names += f.Name
+	}
+	if len(all) == 0 {
+		return federation.Federation{}, fail(NotFound, "no federation is known here under your name; next: have a role in one added under people in the config")
 	}
 	if name == "" {
 		return federation.Federation{}, fail(Invalid, "the config has %d federations; name one with --federation: %s", len(all), names)

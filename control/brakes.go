@@ -13,6 +13,7 @@ import (
 	"github.com/samlfailover/samlfailover/failover"
 	"github.com/samlfailover/samlfailover/failover/move"
 	"github.com/samlfailover/samlfailover/federation"
+	"github.com/samlfailover/samlfailover/people"
 )
 
 // BrakeRequest asks for a pause or a lock. A pause without a federation is one
@@ -58,7 +59,7 @@ func (c *Control) Pause(ctx context.Context, actor Actor, r BrakeRequest) (Brake
 	}
 	b := failover.Brake{Kind: failover.BrakePause}
 	if r.Federation != "" {
-		f, _, err := c.pick(r.Federation)
+		f, _, err := c.federation(actor, people.Operator, r.Federation)
 		if err != nil {
 			return BrakeAnswer{}, err
 		}
@@ -75,13 +76,13 @@ func (c *Control) Lock(ctx context.Context, actor Actor, r BrakeRequest) (BrakeA
 	case r.All && (r.App != "" || r.Federation != ""), !r.All && r.App == "" && r.Federation == "":
 		return BrakeAnswer{}, fail(Invalid, "say what to lock: --app APP, --federation NAME, or --all for every app")
 	case r.App != "":
-		f, app, err := c.app(r.Federation, r.App)
+		f, app, err := c.app(actor, r.Federation, r.App)
 		if err != nil {
 			return BrakeAnswer{}, err
 		}
 		b.Federation, b.App = f.Name, app.String()
 	case !r.All:
-		f, _, err := c.pick(r.Federation)
+		f, _, err := c.federation(actor, people.Operator, r.Federation)
 		if err != nil {
 			return BrakeAnswer{}, err
 		}
@@ -95,7 +96,7 @@ func (c *Control) brake(ctx context.Context, actor Actor, r BrakeRequest, b fail
 	if err := checkReason(r.Reason); err != nil {
 		return BrakeAnswer{}, err
 	}
-	if err := c.mayAct(); err != nil {
+	if err := c.mayWrite(actor, b.Federation); err != nil {
 		return BrakeAnswer{}, err
 	}
 	b.ID = string(b.Kind) + "-" + strings.ToLower(rand.Text()[:5])
@@ -142,11 +143,11 @@ func (c *Control) Resume(ctx context.Context, actor Actor, r ReleaseRequest) (Re
 		return ReleaseAnswer{}, fail(Invalid, "name the pause by its id, by --federation, or --all: one of them")
 	}
 	if r.Federation != "" {
-		if _, _, err := c.pick(r.Federation); err != nil {
+		if _, _, err := c.federation(actor, people.Viewer, r.Federation); err != nil {
 			return ReleaseAnswer{}, err
 		}
 	}
-	pauses, err := c.brakesOf(ctx, failover.BrakePause)
+	pauses, err := c.brakesOf(ctx, actor, failover.BrakePause)
 	if err != nil {
 		return ReleaseAnswer{}, err
 	}
@@ -169,7 +170,7 @@ func (c *Control) Unlock(ctx context.Context, actor Actor, r ReleaseRequest) (Re
 	if r.Federation != "" || r.All {
 		return ReleaseAnswer{}, fail(Invalid, "a lock is released by its id; status lists the locks")
 	}
-	locks, err := c.brakesOf(ctx, failover.BrakeLock)
+	locks, err := c.brakesOf(ctx, actor, failover.BrakeLock)
 	if err != nil {
 		return ReleaseAnswer{}, err
 	}
@@ -183,8 +184,10 @@ func (c *Control) Unlock(ctx context.Context, actor Actor, r ReleaseRequest) (Re
 // release records and releases brakes of all that are set.
 func (c *Control) release(ctx context.Context, actor Actor, chosen, all []failover.Brake) (ReleaseAnswer, error) {
 	out := ReleaseAnswer{}
-	if err := c.mayAct(); err != nil {
-		return out, err
+	for _, b := range chosen {
+		if err := c.mayWrite(actor, b.Federation); err != nil {
+			return out, err
+		}
 	}
 	for _, b := range chosen {
 		if err := c.Record.Record(ctx, actor.String(), string(b.Kind)+".released", b.What(), b); err != nil {
@@ -206,12 +209,15 @@ func (c *Control) release(ctx context.Context, actor Actor, chosen, all []failov
 	return out, nil
 }
 
-func (c *Control) brakesOf(ctx context.Context, kind failover.BrakeKind) ([]failover.Brake, error) {
+// brakesOf returns the brakes of one kind that the actor may see.
+func (c *Control) brakesOf(ctx context.Context, actor Actor, kind failover.BrakeKind) ([]failover.Brake, error) {
 	all, err := c.Brakes.Brakes(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the pauses and locks: %w", err)
 	}
-	return slices.DeleteFunc(slices.Clone(all), func(b failover.Brake) bool { return b.Kind != kind }), nil
+	return slices.DeleteFunc(slices.Clone(all), func(b failover.Brake) bool {
+		return b.Kind != kind || b.Federation != "" && !actor.Sees(b.Federation)
+	}), nil
 }
 
 // brakeIDs lists brakes for a message.
@@ -228,14 +234,10 @@ func brakeIDs(brakes []failover.Brake) string {
 
 // app finds an app by its name, its id, or TENANT/ID, in one federation or in
 // all.
-func (c *Control) app(federationName, name string) (federation.Federation, federation.AppRef, error) {
-	in := c.Federations
-	if federationName != "" {
-		f, _, err := c.pick(federationName)
-		if err != nil {
-			return f, federation.AppRef{}, err
-		}
-		in = []federation.Federation{f}
+func (c *Control) app(actor Actor, federationName, name string) (federation.Federation, federation.AppRef, error) {
+	in, err := c.within(actor, federationName)
+	if err != nil {
+		return federation.Federation{}, federation.AppRef{}, err
 	}
 	var of federation.Federation
 	var found []federation.AppRef

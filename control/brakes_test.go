@@ -76,7 +76,7 @@ func TestBrakesAreSet(t *testing.T) {
 			if c.kicked != (l.kicked == 1) || c.kicked != (len(got.Moving) == 1) {
 				t.Errorf("%s: corp's loop was woken %d times, said to move: %v", c.why, l.kicked, got.Moving)
 			}
-			for _, f := range ctl.Status(t.Context()).Federations {
+			for _, f := range ctl.Status(t.Context(), ada).Federations {
 				if shown := len(f.Brakes) == 1 && f.Brakes[0] == b; shown != (c.applies == "" || c.applies == f.Name) {
 					t.Errorf("%s: status of %s shows %v", c.why, f.Name, f.Brakes)
 				}
@@ -233,7 +233,7 @@ func TestUnreadBrakesAreSaid(t *testing.T) {
 	t.Parallel()
 	ctl, _ := newControl(&loop{})
 	ctl.Brakes = unread{}
-	if notes := strings.Join(ctl.Status(t.Context()).Federations[0].Notes, "\n"); !strings.Contains(notes, "cannot be read: store gone") {
+	if notes := strings.Join(ctl.Status(t.Context(), ada).Federations[0].Notes, "\n"); !strings.Contains(notes, "cannot be read: store gone") {
 		t.Errorf("notes %q", notes)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/samlfailover/samlfailover/failover/controller"
 	"github.com/samlfailover/samlfailover/failover/move"
 	"github.com/samlfailover/samlfailover/federation"
+	"github.com/samlfailover/samlfailover/people"
 	"github.com/samlfailover/samlfailover/signin"
 )
 
@@ -47,15 +48,6 @@ type Control struct {
 	Events      *Broker
 }
 
-// pick returns a federation and its loop.
-func (c *Control) pick(name string) (federation.Federation, Loop, error) {
-	f, err := Pick(c.Federations, name)
-	if err != nil {
-		return f, nil, err
-	}
-	return f, c.Loops[f.Name], nil
-}
-
 // MoveRequest is an operator's wish.
 type MoveRequest struct {
 	Federation string   `json:"federation,omitempty"`
@@ -77,28 +69,24 @@ type MoveAnswer struct {
 const maxReason = 1000
 
 // request checks a wish and turns it into failover's words.
-func (c *Control) request(actor Actor, r MoveRequest) (failover.Request, Loop, error) {
-	f, loop, err := c.pick(r.Federation)
-	if err != nil {
-		return failover.Request{}, nil, err
-	}
+func request(actor Actor, f federation.Federation, r MoveRequest) (failover.Request, error) {
 	if r.To == "" {
-		return failover.Request{}, nil, fail(Invalid, "name the Region to move to, one of %s", regions(f))
+		return failover.Request{}, fail(Invalid, "name the Region to move to, one of %s", regions(f))
 	}
 	to, err := signin.ParseRegion(r.To)
 	if err != nil {
-		return failover.Request{}, nil, fail(Invalid, "%s", err)
+		return failover.Request{}, fail(Invalid, "%s", err)
 	}
 	if to.Partition() != f.Partition {
-		return failover.Request{}, nil, fail(Invalid, "%s is in partition %s, federation %s in %s: they are separate worlds; choose one of %s", to, to.Partition(), f.Name, f.Partition, regions(f))
+		return failover.Request{}, fail(Invalid, "%s is in partition %s, federation %s in %s: they are separate worlds; choose one of %s", to, to.Partition(), f.Name, f.Partition, regions(f))
 	}
 	if err := checkReason(r.Reason); err != nil {
-		return failover.Request{}, nil, err
+		return failover.Request{}, err
 	}
 	if err := checkOverrides(r.Overrides); err != nil {
-		return failover.Request{}, nil, err
+		return failover.Request{}, err
 	}
-	return failover.Request{To: to, By: actor.String(), Reason: r.Reason, Overrides: r.Overrides}, loop, nil
+	return failover.Request{To: to, By: actor.String(), Reason: r.Reason, Overrides: r.Overrides}, nil
 }
 
 // checkOverrides refuses names that are no rule.
@@ -129,7 +117,11 @@ func (c *Control) Plan(ctx context.Context, actor Actor, r MoveRequest) (failove
 	if strings.TrimSpace(r.Reason) == "" {
 		r.Reason = "a question, not yet a move"
 	}
-	req, loop, err := c.request(actor, r)
+	f, loop, err := c.federation(actor, people.Viewer, r.Federation)
+	if err != nil {
+		return failover.Decision{}, err
+	}
+	req, err := request(actor, f, r)
 	if err != nil {
 		return failover.Decision{}, err
 	}
@@ -145,14 +137,14 @@ func (c *Control) Move(ctx context.Context, actor Actor, r MoveRequest, follow f
 		d, err := c.Plan(ctx, actor, r)
 		return MoveAnswer{Decision: d}, err
 	}
-	if err := c.mayAct(); err != nil {
-		return MoveAnswer{}, err
-	}
-	req, _, err := c.request(actor, r)
+	f, _, err := c.federation(actor, people.Operator, r.Federation)
 	if err != nil {
 		return MoveAnswer{}, err
 	}
-	f, _, err := c.pick(r.Federation)
+	if err := c.mayWrite(actor, f.Name); err != nil {
+		return MoveAnswer{}, err
+	}
+	req, err := request(actor, f, r)
 	if err != nil {
 		return MoveAnswer{}, err
 	}
@@ -190,8 +182,8 @@ type RuleText struct {
 }
 
 // Explain tells the present decision of a federation, and a Region's evidence.
-func (c *Control) Explain(ctx context.Context, name, region string) (Explanation, error) {
-	f, loop, err := c.pick(name)
+func (c *Control) Explain(ctx context.Context, actor Actor, name, region string) (Explanation, error) {
+	f, loop, err := c.federation(actor, people.Viewer, name)
 	if err != nil {
 		return Explanation{}, err
 	}

@@ -15,13 +15,14 @@ import (
 	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/health"
 	"github.com/samlfailover/samlfailover/inventory"
+	"github.com/samlfailover/samlfailover/people"
 	"github.com/samlfailover/samlfailover/signin"
 )
 
 var (
 	east = signin.MustRegion("us-east-1")
 	west = signin.MustRegion("us-west-2")
-	ada  = Actor{Name: "ada", Via: "socket"}
+	ada  = people.Local("ada", people.Socket)
 )
 
 // loop plays a federation's controller and remembers what it was asked.
@@ -122,7 +123,7 @@ func TestPick(t *testing.T) {
 		{"one of two must be named", []federation.Federation{one, two}, "", "", Invalid, "--federation: corp, labs"},
 		{"unknown", []federation.Federation{one, two}, "crop", "", NotFound, "corp, labs"},
 		{"unknown, though there is only one", []federation.Federation{one}, "labs", "", NotFound, "corp"},
-		{"none at all", nil, "", "", Invalid, "0 federations"},
+		{"none at all", nil, "", "", NotFound, "people in the config"},
 	} {
 		got, err := Pick(c.all, c.name)
 		if c.kind == "" {
@@ -242,7 +243,7 @@ func TestExplain(t *testing.T) {
 			Shares:   []inventory.Share{{Region: west, Total: 10, Ready: 7, TakenAt: time.Unix(1, 0)}},
 		}}
 	ctl, log := newControl(l)
-	got, err := ctl.Explain(t.Context(), "", "")
+	got, err := ctl.Explain(t.Context(), ada, "", "")
 	if err != nil || got.Region != nil || got.Federation != "corp" || len(got.Rules) != len(failover.Standard()) {
 		t.Fatalf("%+v, %v", got, err)
 	}
@@ -254,21 +255,21 @@ func TestExplain(t *testing.T) {
 	if strings.Contains(strings.Join(got.Lines, "\n"), "\x1b") { // spec 13.7
 		t.Errorf("an escape character passes: %q", got.Lines)
 	}
-	got, err = ctl.Explain(t.Context(), "corp", "us-west-2")
+	got, err = ctl.Explain(t.Context(), ada, "corp", "us-west-2")
 	if err != nil || got.Region == nil || got.Region.State != health.Unhealthy || got.Region.Ready != 7 || got.Region.Roles != 10 || got.Region.Verdict.Reason != "refused" {
 		t.Errorf("%+v, %v", got.Region, err)
 	}
-	if got, err = ctl.Explain(t.Context(), "", "us-east-1"); err != nil || got.Region.State != health.Unknown || got.Region.Reason != "not probed yet" {
+	if got, err = ctl.Explain(t.Context(), ada, "", "us-east-1"); err != nil || got.Region.State != health.Unknown || got.Region.Reason != "not probed yet" {
 		t.Errorf("a Region of which nothing is known: %+v, %v", got.Region, err)
 	}
-	_, err = ctl.Explain(t.Context(), "", "us-wset-2")
+	_, err = ctl.Explain(t.Context(), ada, "", "us-wset-2")
 	wantFailure(t, err, Invalid, "us-west-2")
-	_, err = ctl.Explain(t.Context(), "", "eu-west-1")
+	_, err = ctl.Explain(t.Context(), ada, "", "eu-west-1")
 	wantFailure(t, err, NotFound, "us-east-1, us-west-2")
-	_, err = ctl.Explain(t.Context(), "labs", "")
+	_, err = ctl.Explain(t.Context(), ada, "labs", "")
 	wantFailure(t, err, NotFound)
 	l.err = errors.New("journal gone")
-	if _, err = ctl.Explain(t.Context(), "", ""); !errors.Is(err, l.err) {
+	if _, err = ctl.Explain(t.Context(), ada, "", ""); !errors.Is(err, l.err) {
 		t.Errorf("error %v", err)
 	}
 	if len(*log) > 0 {
@@ -296,7 +297,7 @@ func TestStatusNotes(t *testing.T) {
 		ctl, _ := newControl(&loop{})
 		ctl.Federations[0].Policy.Mode, ctl.Federations[0].Policy.AcceptFewerVantages = c.mode, c.accept
 		ctl.Info.Vantages = make([]string, c.vantages)
-		got := ctl.Status(t.Context()).Federations[0].Notes
+		got := ctl.Status(t.Context(), ada).Federations[0].Notes
 		if len(got) != len(c.want) {
 			t.Errorf("%s: %q", c.why, got)
 			continue
@@ -318,7 +319,7 @@ func TestStatusIsWhole(t *testing.T) {
 	}
 	st := failover.FromInventory(inventory.AppRead{Ref: corp().Apps[1], ReadAt: time.Now().Add(-time.Minute), Label: "Dev", ACS: acs, ACSText: acs.String(), Movable: true})
 	ctl, _ := newControl(&loop{status: controller.Status{Apps: []failover.AppState{st}, Moving: true}})
-	got := ctl.Status(t.Context()).Federations[0]
+	got := ctl.Status(t.Context(), ada).Federations[0]
 	if len(got.Apps) != 2 || len(got.Regions) != 2 || got.Home != east || !got.Moving {
 		t.Fatalf("%+v", got)
 	}

@@ -7,7 +7,6 @@ import (
 	"github.com/samlfailover/samlfailover/failover"
 	"github.com/samlfailover/samlfailover/failover/controller"
 	"github.com/samlfailover/samlfailover/failover/move"
-	"github.com/samlfailover/samlfailover/federation"
 )
 
 // HistoryRequest narrows the history; zero fields do not. Limit is per answer.
@@ -35,9 +34,9 @@ type PastMove struct {
 const defaultHistory = 20
 
 // History lists open and past moves of a federation or of all, or one move.
-func (c *Control) History(ctx context.Context, r HistoryRequest) (History, error) {
+func (c *Control) History(ctx context.Context, actor Actor, r HistoryRequest) (History, error) {
 	if r.Move != "" {
-		f, rec, err := c.find(ctx, r.Federation, r.Move)
+		f, rec, err := c.find(ctx, actor, r.Federation, r.Move)
 		if err != nil {
 			return History{}, err
 		}
@@ -47,13 +46,9 @@ func (c *Control) History(ctx context.Context, r HistoryRequest) (History, error
 		}
 		return History{Moves: []PastMove{c.pastMove(rec, all[0].ID == rec.ID)}}, nil
 	}
-	in := c.Federations
-	if r.Federation != "" {
-		f, _, err := c.pick(r.Federation)
-		if err != nil {
-			return History{}, err
-		}
-		in = []federation.Federation{f}
+	in, err := c.within(actor, r.Federation)
+	if err != nil {
+		return History{}, err
 	}
 	out := History{Moves: []PastMove{}}
 	for _, f := range in {

@@ -89,21 +89,26 @@ type RegionStatus struct {
 	Unverified []string          `json:"unverified,omitempty"`
 }
 
-// Status returns how everything stands now. It asks nobody outside.
-func (c *Control) Status(ctx context.Context) Status {
+// Status returns how everything stands now, as far as the actor may see it. It
+// asks nobody outside.
+func (c *Control) Status(ctx context.Context, actor Actor) Status {
 	out := Status{Controller: c.Info, At: time.Now().UTC()}
-	if c.Jobs != nil {
+	all := actor.Sees("") // schedules, reloads and the store's findings speak of every federation
+	if c.Jobs != nil && all {
 		out.Schedules = c.Jobs()
 	}
-	if c.Reload != nil {
+	if c.Reload != nil && all {
 		out.Reload = c.Reload()
 	}
 	if c.Storage != nil {
 		report := c.Storage.Report()
+		if !all {
+			report = StoreReport{Standing: report.Standing, At: report.At}
+		}
 		out.Store = &report
 	}
 	brakes, err := c.Brakes.Brakes(ctx)
-	for _, f := range c.Federations {
+	for _, f := range c.visible(actor) {
 		st := federationStatus(f, c.Loops[f.Name].Status(), len(c.Info.Vantages), out.At)
 		for _, b := range brakes {
 			if b.Applies(f.Name) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/samlfailover/samlfailover/failover"
 	"github.com/samlfailover/samlfailover/finding"
+	"github.com/samlfailover/samlfailover/people"
 	"github.com/samlfailover/samlfailover/store"
 )
 
@@ -79,7 +80,10 @@ func (c *Control) mayAct() error {
 }
 
 // StoreReport tells how the store is.
-func (c *Control) StoreReport(context.Context) (StoreReport, error) {
+func (c *Control) StoreReport(_ context.Context, actor Actor) (StoreReport, error) {
+	if err := mayIn(actor, people.Viewer, ""); err != nil {
+		return StoreReport{}, err
+	}
 	if c.Storage == nil {
 		return StoreReport{}, fail(NotFound, "this controller has no store")
 	}
@@ -93,6 +97,9 @@ type BackupRequest struct {
 
 // Backup writes the whole store to a file, and records that. Any controller may.
 func (c *Control) Backup(ctx context.Context, actor Actor, r BackupRequest) (StoreManifest, error) {
+	if err := mayIn(actor, people.Admin, ""); err != nil {
+		return StoreManifest{}, err
+	}
 	switch {
 	case c.Storage == nil:
 		return StoreManifest{}, fail(NotFound, "this controller has no store")

@@ -8,6 +8,7 @@ import (
 	"github.com/samlfailover/samlfailover/failover"
 	"github.com/samlfailover/samlfailover/failover/move"
 	"github.com/samlfailover/samlfailover/federation"
+	"github.com/samlfailover/samlfailover/people"
 )
 
 // UndoRequest asks to take a finished move back; without a Move the newest of
@@ -37,12 +38,14 @@ func (c *Control) Undo(ctx context.Context, actor Actor, r UndoRequest, follow f
 	if err := checkOverrides(r.Overrides); err != nil {
 		return MoveAnswer{}, err
 	}
-	if err := c.mayAct(); err != nil && !r.DryRun {
-		return MoveAnswer{}, err
-	}
-	f, past, err := c.undoable(ctx, r)
+	f, past, err := c.undoable(ctx, actor, r)
 	if err != nil {
 		return MoveAnswer{}, err
+	}
+	if !r.DryRun {
+		if err := c.mayWrite(actor, f.Name); err != nil {
+			return MoveAnswer{}, err
+		}
 	}
 	u, to, err := past.Undoing()
 	if err != nil {
@@ -62,9 +65,9 @@ func (c *Control) Undo(ctx context.Context, actor Actor, r UndoRequest, follow f
 }
 
 // undoable finds the move to take back.
-func (c *Control) undoable(ctx context.Context, r UndoRequest) (federation.Federation, move.Record, error) {
+func (c *Control) undoable(ctx context.Context, actor Actor, r UndoRequest) (federation.Federation, move.Record, error) {
 	if r.Move == "" {
-		f, _, err := c.pick(r.Federation)
+		f, _, err := c.federation(actor, people.Viewer, r.Federation)
 		if err != nil {
 			return f, move.Record{}, err
 		}
@@ -79,7 +82,7 @@ func (c *Control) undoable(ctx context.Context, r UndoRequest) (federation.Feder
 		}
 		return f, past[0], nil
 	}
-	f, rec, err := c.find(ctx, r.Federation, r.Move)
+	f, rec, err := c.find(ctx, actor, r.Federation, r.Move)
 	if err == nil && rec.Result == nil {
 		err = fail(Held, "move %s is still running; it can be taken back once it has ended", rec.ID)
 	}
@@ -87,14 +90,10 @@ func (c *Control) undoable(ctx context.Context, r UndoRequest) (federation.Feder
 }
 
 // find looks a move up by its id, in one federation or in all.
-func (c *Control) find(ctx context.Context, federationName, id string) (federation.Federation, move.Record, error) {
-	in := c.Federations
-	if federationName != "" {
-		f, _, err := c.pick(federationName)
-		if err != nil {
-			return f, move.Record{}, err
-		}
-		in = []federation.Federation{f}
+func (c *Control) find(ctx context.Context, actor Actor, federationName, id string) (federation.Federation, move.Record, error) {
+	in, err := c.within(actor, federationName)
+	if err != nil {
+		return federation.Federation{}, move.Record{}, err
 	}
 	for _, f := range in {
 		all, err := c.moves(ctx, f.Name)

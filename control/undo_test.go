@@ -155,22 +155,22 @@ func TestHistory(t *testing.T) {
 	in := moves{past: []move.Record{ended("m2", noon), ended("m1", noon.Add(-time.Hour))}}
 	ctl.Moves = in
 	l.status = controller.Status{Apps: []failover.AppState{read(0, noon.Add(time.Hour)), read(1, noon)}}
-	h, err := ctl.History(t.Context(), HistoryRequest{})
+	h, err := ctl.History(t.Context(), ada, HistoryRequest{})
 	if err != nil || len(h.Moves) != 2 || h.Moves[0].ID != "m2" || h.More != 0 {
 		t.Fatalf("%+v, %v", h, err)
 	}
 	if left := h.Moves[0].Remaining; len(left) != 1 || left[0].App.Name != "dev" || len(h.Moves[1].Remaining) != 0 {
 		t.Errorf("prod was read there after the move, dev was not, and m1 is not the newest: %+v, %+v", left, h.Moves[1].Remaining)
 	}
-	if h, err = ctl.History(t.Context(), HistoryRequest{Federation: "corp", Limit: 1}); err != nil || len(h.Moves) != 1 || h.More != 1 {
+	if h, err = ctl.History(t.Context(), ada, HistoryRequest{Federation: "corp", Limit: 1}); err != nil || len(h.Moves) != 1 || h.More != 1 {
 		t.Errorf("with a limit: %+v, %v", h, err)
 	}
 	in.open = []move.Record{running}
 	ctl.Moves = in
-	if h, err = ctl.History(t.Context(), HistoryRequest{}); err != nil || len(h.Moves) != 3 || h.Moves[0].ID != "m3" || h.Moves[0].Result != nil || len(h.Moves[1].Remaining) != 0 {
+	if h, err = ctl.History(t.Context(), ada, HistoryRequest{}); err != nil || len(h.Moves) != 3 || h.Moves[0].ID != "m3" || h.Moves[0].Result != nil || len(h.Moves[1].Remaining) != 0 {
 		t.Errorf("with an open move: %+v, %v", h, err)
 	}
-	if h, err = ctl.History(t.Context(), HistoryRequest{Move: "m1"}); err != nil || len(h.Moves) != 1 || h.Moves[0].ID != "m1" {
+	if h, err = ctl.History(t.Context(), ada, HistoryRequest{Move: "m1"}); err != nil || len(h.Moves) != 1 || h.Moves[0].ID != "m1" {
 		t.Errorf("one move: %+v, %v", h, err)
 	}
 	raw, err := json.Marshal(h)
@@ -178,12 +178,12 @@ func TestHistory(t *testing.T) {
 	if err != nil || json.Unmarshal(raw, &back) != nil || back.Moves[0].Steps[0].From != east {
 		t.Errorf("%s does not come back", raw)
 	}
-	_, err = ctl.History(t.Context(), HistoryRequest{Move: "m9"})
+	_, err = ctl.History(t.Context(), ada, HistoryRequest{Move: "m9"})
 	wantFailure(t, err, NotFound, "m9")
-	_, err = ctl.History(t.Context(), HistoryRequest{Federation: "crop"})
+	_, err = ctl.History(t.Context(), ada, HistoryRequest{Federation: "crop"})
 	wantFailure(t, err, NotFound, "corp")
 	ctl.Moves = moves{}
-	if h, err = ctl.History(t.Context(), HistoryRequest{}); err != nil || h.Moves == nil || len(h.Moves) != 0 {
+	if h, err = ctl.History(t.Context(), ada, HistoryRequest{}); err != nil || h.Moves == nil || len(h.Moves) != 0 {
 		t.Errorf("no move at all: %+v, %v", h, err)
 	}
 }

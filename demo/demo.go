@@ -19,7 +19,7 @@ import (
 
 	"github.com/samlfailover/samlfailover/app"
 	"github.com/samlfailover/samlfailover/config"
-	"github.com/samlfailover/samlfailover/control"
+	"github.com/samlfailover/samlfailover/people"
 	"github.com/samlfailover/samlfailover/sandbox"
 	"github.com/samlfailover/samlfailover/sandbox/seed"
 	"github.com/samlfailover/samlfailover/signin"
@@ -240,5 +240,5 @@ func (s *story) client() (*app.Client, error) { return app.Dial(s.cfg.Store.Dir)
 
 // trust opens the trust use cases as the command line does.
 func (s *story) trust() (*app.TrustRun, error) {
-	return app.OpenTrust(s.setup(), "", control.Actor{Name: "demo", Via: "cli"}, nil)
+	return app.OpenTrust(s.setup(), "", people.Local("demo", people.CLI), nil)
 }

@@ -23,6 +23,7 @@ import (
 
 	"github.com/samlfailover/samlfailover/control"
 	"github.com/samlfailover/samlfailover/finding"
+	"github.com/samlfailover/samlfailover/people"
 )
 
 // Host is the only Host header that the local socket answers to (spec 13.6).
@@ -41,16 +42,16 @@ type UseCases interface {
 
 // Storing are the use cases about the store.
 type Storing interface {
-	StoreReport(ctx context.Context) (control.StoreReport, error)
+	StoreReport(ctx context.Context, actor control.Actor) (control.StoreReport, error)
 	Backup(ctx context.Context, actor control.Actor, r control.BackupRequest) (control.StoreManifest, error)
 }
 
 // Looking are the use cases that change nothing.
 type Looking interface {
-	Status(ctx context.Context) control.Status
+	Status(ctx context.Context, actor control.Actor) control.Status
 	Plan(ctx context.Context, actor control.Actor, r control.MoveRequest) (control.Decision, error)
-	Explain(ctx context.Context, federation, region string) (control.Explanation, error)
-	History(ctx context.Context, r control.HistoryRequest) (control.History, error)
+	Explain(ctx context.Context, actor control.Actor, federation, region string) (control.Explanation, error)
+	History(ctx context.Context, actor control.Actor, r control.HistoryRequest) (control.History, error)
 }
 
 // Moving are the use cases that write to apps.
@@ -120,7 +121,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			uid := peerUID(c)
 			return context.WithValue(ctx, actorKey{}, sync.OnceValue(func() control.Actor {
-				return control.Actor{Name: s.name(uid), Via: "socket"}
+				return people.Local(s.name(uid), people.Socket)
 			}))
 		},
 	}
@@ -165,11 +166,11 @@ func (s *Server) handler(u UseCases) http.Handler {
 		}
 		problem(w, http.StatusMethodNotAllowed, Problem{Title: "no such method on this route"})
 	})
-	r.Get("/v1/status", func(w http.ResponseWriter, r *http.Request) { s.answer(w, u.Status(r.Context())) })
+	r.Get("/v1/status", func(w http.ResponseWriter, r *http.Request) { s.answer(w, u.Status(r.Context(), actorOf(r))) })
 	r.Get("/v1/explain", s.explain(u))
 	r.Get("/v1/history", s.history(u))
 	r.Get("/v1/store", func(w http.ResponseWriter, r *http.Request) {
-		out, err := u.StoreReport(r.Context())
+		out, err := u.StoreReport(r.Context(), actorOf(r))
 		s.settle(w, out, err)
 	})
 	r.Post("/v1/store/backup", answers(s, u.Backup))
@@ -220,7 +221,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 func actorOf(r *http.Request) control.Actor {
 	who, ok := r.Context().Value(actorKey{}).(func() control.Actor)
 	if !ok {
-		return control.Actor{Via: "socket"}
+		return control.Actor{Way: people.Socket}
 	}
 	return who()
 }
@@ -240,7 +241,7 @@ func (s *Server) name(uid string) string {
 
 func (s *Server) explain(u Looking) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		out, err := u.Explain(r.Context(), r.URL.Query().Get("federation"), r.URL.Query().Get("region"))
+		out, err := u.Explain(r.Context(), actorOf(r), r.URL.Query().Get("federation"), r.URL.Query().Get("region"))
 		s.settle(w, out, err)
 	}
 }
@@ -257,7 +258,7 @@ func (s *Server) history(u Looking) http.HandlerFunc {
 			}
 			req.Limit = n
 		}
-		out, err := u.History(r.Context(), req)
+		out, err := u.History(r.Context(), actorOf(r), req)
 		s.settle(w, out, err)
 	}
 }
@@ -370,7 +371,7 @@ func describe(err error) (int, Problem) {
 	var f *control.Failure
 	if errors.As(err, &f) {
 		status := map[control.Kind]int{control.Invalid: http.StatusUnprocessableEntity, control.NotFound: http.StatusNotFound,
-			control.Held: http.StatusConflict}[f.Kind]
+			control.Forbidden: http.StatusForbidden, control.Held: http.StatusConflict}[f.Kind]
 		if status == 0 {
 			status = http.StatusInternalServerError
 		}

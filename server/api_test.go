@@ -42,7 +42,7 @@ type cases struct {
 	release func(kind string, a control.Actor, r control.ReleaseRequest) (control.ReleaseAnswer, error)
 }
 
-func (c cases) History(_ context.Context, r control.HistoryRequest) (control.History, error) {
+func (c cases) History(_ context.Context, _ control.Actor, r control.HistoryRequest) (control.History, error) {
 	if c.history == nil {
 		return control.History{}, nil
 	}
@@ -69,7 +69,7 @@ func (c cases) Unlock(_ context.Context, a control.Actor, r control.ReleaseReque
 	return c.release("lock", a, r)
 }
 
-func (c cases) StoreReport(context.Context) (control.StoreReport, error) {
+func (c cases) StoreReport(context.Context, control.Actor) (control.StoreReport, error) {
 	return control.StoreReport{Standing: control.Standing{Name: "ctl-a", Leader: "ctl-b"}}, nil
 }
 
@@ -80,7 +80,7 @@ func (c cases) Backup(_ context.Context, a control.Actor, r control.BackupReques
 	return control.StoreManifest{Name: r.File, Store: a.String()}, nil
 }
 
-func (c cases) Status(context.Context) control.Status { return control.Status{} }
+func (c cases) Status(context.Context, control.Actor) control.Status { return control.Status{} }
 
 func (c cases) Plan(_ context.Context, a control.Actor, r control.MoveRequest) (control.Decision, error) {
 	if c.plan == nil {
@@ -96,7 +96,7 @@ func (c cases) Move(ctx context.Context, a control.Actor, r control.MoveRequest,
 	return c.move(ctx, a, r, f)
 }
 
-func (c cases) Explain(_ context.Context, federation, region string) (control.Explanation, error) {
+func (c cases) Explain(_ context.Context, _ control.Actor, federation, region string) (control.Explanation, error) {
 	if c.explain == nil {
 		return control.Explanation{}, nil
 	}

@@ -17,7 +17,7 @@ func TestBrakeRoutes(t *testing.T) {
 	var heard []string
 	s := newServer(t, cases{
 		brake: func(kind string, a control.Actor, r control.BrakeRequest) (control.BrakeAnswer, error) {
-			heard = append(heard, "set "+kind+" "+a.Via+" "+r.Federation+r.App+" "+r.Reason+" "+r.For)
+			heard = append(heard, "set "+kind+" "+string(a.Way)+" "+r.Federation+r.App+" "+r.Reason+" "+r.For)
 			return control.BrakeAnswer{Brake: control.Brake{ID: kind + "-1"}, Moving: []string{"corp"}}, nil
 		},
 		release: func(kind string, a control.Actor, r control.ReleaseRequest) (control.ReleaseAnswer, error) {
@@ -59,7 +59,7 @@ func TestUndoAndHistoryRoutes(t *testing.T) {
 			if r.Move == "" {
 				return control.MoveAnswer{}, &control.Failure{Kind: control.NotFound, Message: "nothing to undo"}
 			}
-			follow(control.MoveEvent{Text: a.Via + " undoes " + r.Move})
+			follow(control.MoveEvent{Text: string(a.Way) + " undoes " + r.Move})
 			return control.MoveAnswer{Result: &control.MoveResult{ID: "m2"}}, nil
 		},
 		history: func(r control.HistoryRequest) (control.History, error) {

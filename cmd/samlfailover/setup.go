@@ -13,6 +13,7 @@ import (
 	"github.com/samlfailover/samlfailover/config"
 	"github.com/samlfailover/samlfailover/control"
 	"github.com/samlfailover/samlfailover/escape"
+	"github.com/samlfailover/samlfailover/people"
 )
 
 // configured are the flags of commands that need a config and perhaps one of
@@ -59,5 +60,5 @@ func osUser() control.Actor {
 	if u, err := user.Current(); err == nil {
 		name = u.Username
 	}
-	return control.Actor{Name: name, Via: "cli"}
+	return people.Local(name, people.CLI)
 }

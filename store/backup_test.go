@@ -70,6 +70,9 @@ func TestBackupAndRestore(t *testing.T) {
 	if all, err := r.Brakes(ctx); err != nil || len(all) != 1 {
 		t.Errorf("brakes are %v: %v", all, err)
 	}
+	if all, err := s.Boxed("proposal").All(ctx); err != nil || len(all) != 0 {
+		t.Errorf("what waited in the backup still waits: %v: %v", all, err)
+	}
 	if roles, err := s.Inventory().LoadRoles("corp"); err != nil || len(roles.Accounts) != 2 {
 		t.Errorf("roles are %v: %v", roles, err)
 	}

@@ -109,7 +109,13 @@ func lived(t testing.TB, s *Store, term *Term) map[string][]string {
 	see(s.Observe(ctx, []health.Observation{{Vantage: "v", Region: west, State: health.Unhealthy}}))
 	bucket := health.Bucket{Vantage: "v", Region: west, Kind: health.STS, Start: health.BucketStart(first.Started)}
 	see(s.KeepBuckets(ctx, []health.Bucket{bucket}))
-	_, err := s.Backup(ctx, t.TempDir()+"/backup")
+	box := term.Box("proposal")
+	see(box.Put(ctx, "p1", []byte(`{"votes":0}`)))
+	see(box.Put(ctx, "p2", []byte(`{"votes":0}`)))
+	see(box.Put(ctx, "p1", []byte(`{"votes":1}`)))
+	_, err := s.Once().First(ctx, "slack", "v0=abc", time.Hour)
+	see(err)
+	_, err = s.Backup(ctx, t.TempDir()+"/backup")
 	see(err)
 	return past
 }
@@ -134,7 +140,7 @@ func verify(t testing.TB, s *Store) []string {
 // unbound reports whether a key holds what nobody can miss: what vantages and
 // controllers say of themselves, and when the last backup was.
 func unbound(name string) bool {
-	return slices.ContainsFunc([]string{"observations/", "probes/", "controllers/", backupKey}, func(p string) bool { return strings.HasPrefix(name, p) })
+	return slices.ContainsFunc([]string{"observations/", "probes/", "controllers/", "once/", backupKey}, func(p string) bool { return strings.HasPrefix(name, p) })
 }
 
 // spec 11.1: whatever an etcd client does to any one record shows, and the key

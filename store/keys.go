@@ -25,6 +25,9 @@ import (
 //	controllers/NAME                         signed, leased
 //	observations/VANTAGE/REGION              signed, leased
 //	probes/VANTAGE/REGION/KIND/SLOT          signed
+//	box/KIND/head                            bound: which records are in the box
+//	box/KIND/item/KEY                        encrypted
+//	once/KIND/DIGEST                         signed, leased
 //	backup                                   signed
 const (
 	rootKey        = "root"
@@ -71,6 +74,21 @@ func inventoryHead(federation, kind string) string {
 }
 func generation(federation, kind string, gen uint64) string {
 	return under("inventory", federation, kind) + "/" + number(gen) + "/"
+}
+
+func boxHeadKey(kind string) string { return under("box", kind, "head") }
+func boxItems(kind string) string   { return under("box", kind, "item") + "/" }
+func boxItemKey(kind, key string) string {
+	return boxItems(kind) + under(key)
+}
+
+// boxKind returns the kind of box whose head has this name, "" if it is none.
+func boxKind(name string) (string, error) {
+	where := strings.Split(name, "/")
+	if len(where) != 3 || where[0] != "box" || where[2] != "head" {
+		return "", nil
+	}
+	return unescape(where[1])
 }
 
 func auditKey(seq uint64) string { return "audit/record/" + number(seq) }

@@ -141,7 +141,7 @@ func (r Reads) rootSlot(ctx context.Context) (rootBody, slot, error) {
 	if err != nil || at.version > 1 {
 		return b, at, err
 	}
-	for _, prefix := range []string{"journal/", "inventory/", "audit/", "moves/", brakesKey} {
+	for _, prefix := range []string{"journal/", "inventory/", "audit/", "moves/", "box/", brakesKey} {
 		resp, err := r.get(ctx, prefix, clientv3.WithPrefix(), clientv3.WithLimit(1), clientv3.WithKeysOnly())
 		if err != nil {
 			return b, at, err

@@ -31,8 +31,8 @@ type restoredBody struct {
 
 // Restore fills an empty data folder from a backup. Members of a cluster each
 // restore the same file, all before any of them starts. Afterwards nothing moves
-// by itself: open moves are ended as void, and a new Epoch makes every proposal
-// and approval void. A single member does that at once; a cluster does it when
+// by itself: open moves are ended as void, boxes are emptied, and a new Epoch makes every
+// proposal and approval void. A single member does that at once; a cluster does it when
 // its first leader begins.
 func Restore(ctx context.Context, o Options, path string) (Manifest, error) {
 	m, err := restore(ctx, o, path)
@@ -134,6 +134,9 @@ func (t *Term) afterRestore(ctx context.Context, root rootBody, at slot) error {
 			return fmt.Errorf("make move %s void after the restore: %w", r.ID, err)
 		}
 		t.s.log.Warn("store: a move that was open in the backup is void", "move", r.ID, "federation", r.Federation)
+	}
+	if err := t.emptyBoxes(ctx, root); err != nil {
+		return fmt.Errorf("make void what waited in the backup: %w", err)
 	}
 	// The journal may have changed the root record: read it again.
 	if root, at, err = t.reads.rootSlot(ctx); err != nil {

@@ -138,7 +138,7 @@ func (r Reads) Verify(ctx context.Context) ([]finding.Finding, error) {
 			return out, err
 		}
 	}
-	for _, prefix := range []string{"observations/", "probes/", "controllers/", "moves/", backupKey} {
+	for _, prefix := range []string{"observations/", "probes/", "controllers/", "moves/", "once/", backupKey} {
 		kvs, err := r.list(ctx, prefix)
 		if err != nil {
 			return out, err
@@ -180,6 +180,9 @@ func (r Reads) verifyBorn(ctx context.Context, name string) error {
 			}
 		}
 		return nil
+	case where[0] == "box":
+		_, err := r.box(ctx, where[1])
+		return err
 	case name == auditHeadKey:
 		return r.Audit(ctx, 1, 0, func(audit.Record) error { return nil })
 	}

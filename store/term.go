@@ -41,6 +41,7 @@ type Term struct {
 	journal  *Journal
 	brakes   *Brakes
 	recorder *AuditLog
+	boxes    map[string]*Box
 }
 
 var _ move.Term = (*Term)(nil)

@@ -1,4 +1,4 @@
-// Package memory is for a controller without a store, and for tests: the
+// Package memory is for a controller without a store, and for tests: boxes, the
 // observations and the probe history of one process, in its memory. It keeps
 // them as JSON, so that what comes back is what a real store would give.
 //

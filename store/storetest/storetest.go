@@ -1,5 +1,5 @@
 // Package storetest is for holding the store and its simpler twins (files,
-// memory) to the same contracts: inventory, observations, audit record. Each
+// memory) to the same contracts: inventory, observations, audit record, boxes. Each
 // check is a function that returns an error, so that a saboteur can show that it
 // refuses what is wrong.
 //

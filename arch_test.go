@@ -63,6 +63,7 @@ var importTable = []row{
 	{pkg: "inventory", may: []string{"signin", "finding", "federation"}},
 	{pkg: "audit", may: []string{"signin", "finding", "federation", "filelock"}},
 	{pkg: "failover", may: []string{"health", "idp", "inventory", "federation", "signin", "finding", "escape"}},
+	{pkg: "approval", may: []string{"failover", "people"}},
 	{pkg: "failover/move", may: []string{"failover", "idp", "federation", "signin", "finding"}},
 	{pkg: "failover/move/memory", may: []string{"failover", "failover/move", "idp", "federation", "signin", "finding"}},
 	{pkg: "failover/prove", may: []string{"failover", "failover/move", "assertion", "idp", "inventory", "federation", "signin", "finding"}},
@@ -73,7 +74,7 @@ var importTable = []row{
 	{pkg: "store/memory", may: []string{"health", "signin"}},
 	{pkg: "store/storetest", may: []string{"inventory", "audit", "health", "federation", "secret", "signin"}, suite: true},
 	{pkg: "store/seal", may: []string{"secret", "finding"}},
-	{pkg: "control", may: append([]string{"outbound", "awsaccess", "health", "health/probe", "idp", "idp/discover", "trustpolicy", "trustpolicy/fleet", "inventory", "audit", "failover", "failover/move", "failover/controller", "store", "people"}, ground...)},
+	{pkg: "control", may: append([]string{"outbound", "awsaccess", "health", "health/probe", "idp", "idp/discover", "trustpolicy", "trustpolicy/fleet", "inventory", "audit", "failover", "failover/move", "failover/controller", "store", "people", "approval"}, ground...)},
 	{pkg: "server", may: append([]string{"control", "people", "outbound"}, ground...)},
 	{pkg: "app", may: append([]string{"config", "outbound", "awsaccess", "health", "health/probe", "idp", "idp/generic", "idp/okta", "idp/onelogin", "idp/pingone", "trustpolicy", "trustpolicy/fleet", "inventory", "audit", "failover", "failover/move", "failover/controller", "failover/prove", "store", "store/seal", "control", "server", "people"}, ground...)},
 	{pkg: "app/clustertest"}, // tests only

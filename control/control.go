@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/samlfailover/samlfailover/approval"
 	"github.com/samlfailover/samlfailover/failover"
 	"github.com/samlfailover/samlfailover/failover/controller"
 	"github.com/samlfailover/samlfailover/failover/move"
@@ -63,6 +64,8 @@ type MoveAnswer struct {
 	Result   *failover.Result  `json:"result,omitempty"`
 	// Preview is what an undo would change, app by app, where that was asked for.
 	Preview []move.UndoPreview `json:"preview,omitempty"`
+	// Proposal is set where nothing was moved because people have to approve first.
+	Proposal *approval.Proposal `json:"proposal,omitempty"`
 }
 
 // maxReason bounds the reason that goes into every record, in characters.

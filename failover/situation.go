@@ -112,6 +112,22 @@ type Request struct {
 	// Undoes makes the request an undo; To is then where its first app goes back
 	// to.
 	Undoes *Undoing `json:"undoes,omitempty"`
+	// Ask makes it a proposal, also where the policy needs no approvals.
+	Ask bool `json:"ask,omitempty"`
+	// Own marks the controller's own proposal: what is to be carried out is the
+	// controller's job as it finds it, not a wish of By, who has approved it.
+	Own bool `json:"own,omitempty"`
+	// Approval is the proposal that stands behind the request, nil for none.
+	Approval *Approved `json:"approval,omitempty"`
+}
+
+// Approved is a proposal that enough people have approved. Count is how many of the
+// approvals count (spec 13.2), Digest what they bind (spec 13.4).
+type Approved struct {
+	Proposal string   `json:"proposal"`
+	Digest   string   `json:"digest"`
+	By       []string `json:"by"`
+	Count    int      `json:"count"`
 }
 
 // Controller is the name under which the controller itself acts.

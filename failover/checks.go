@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/finding"
 	"github.com/samlfailover/samlfailover/health"
 	"github.com/samlfailover/samlfailover/signin"
@@ -281,6 +280,9 @@ func checkBudget(v *view) ruling {
 	if recent < v.policy.Budget {
 		return pass(note)
 	}
+	if v.s.Approval != nil {
+		return v.approved(*v.s.Approval)
+	}
 	spent := finding.Finding{Code: finding.BudgetSpent, Subject: "federation " + v.s.Federation.Name,
 		What: "the controller has used up its moves for 24 hours and asks a person instead", Why: note,
 		Remedy: "find out why the Regions change so often, then run: " + v.command("")}
@@ -288,18 +290,8 @@ func checkBudget(v *view) ruling {
 		spent.What = "the controller has used up its moves for 24 hours and moves all the same: a full quorum has called the Region unhealthy for more than 5 min"
 		return ruling{note: note + ", and a full quorum has called the Region unhealthy for more than 5 min", findings: []finding.Finding{spent}}
 	}
-	return ruling{outcome: Propose, why: note + ": the federation now works as in mode approve", wouldChange: "an operator: " + v.command(""),
+	return ruling{outcome: Propose, why: note + ": the federation now works as in mode approve", wouldChange: v.approvers() + ", or an operator: " + v.command(""),
 		findings: []finding.Finding{spent}}
-}
-
-func checkApproval(v *view) ruling {
-	if v.auto || len(v.moving) == 0 || v.s.Request != nil {
-		return pass("nobody has to approve")
-	}
-	if v.policy.Mode == federation.Observe {
-		return hold("mode observe: "+v.wouldDo(), "mode approve or auto in the config, or an operator: "+v.command(""))
-	}
-	return ruling{outcome: Propose, why: "mode " + string(v.policy.Mode) + ": " + v.wouldDo(), wouldChange: "an operator: " + v.command("")}
 }
 
 // wouldDo says what the job is.

@@ -36,6 +36,10 @@ type Decision struct {
 	Brakes      []Brake           `json:"brakes,omitempty"` // pauses and locks in force
 	Plan        *Plan             `json:"plan,omitempty"`
 	Trail       []Passed          `json:"trail,omitempty"`
+	// Digest is what an approval of this binds (spec 13.4), "" when nothing would
+	// move. Escalates is the proposal that is carried out unanswered, if one is.
+	Digest    string `json:"digest,omitempty"`
+	Escalates string `json:"escalates,omitempty"`
 }
 
 // Fact is one observed fact behind a decision.
@@ -55,6 +59,13 @@ type Passed struct {
 // Decide answers a situation. It is pure: no clock, no I/O, and the same
 // situation always gives the same decision.
 func (rs Rules) Decide(s Situation) Decision {
+	if d, ok := rs.escalated(s); ok {
+		return d
+	}
+	return rs.decide(s)
+}
+
+func (rs Rules) decide(s Situation) Decision {
 	v := newView(s)
 	d := Decision{At: s.Now, Federation: s.Federation.Name, Cause: v.cause, Evidence: v.evidence(), Findings: v.findings(), Brakes: v.braking("")}
 	if name, r := v.fixed(); r.outcome != "" {
@@ -64,6 +75,8 @@ func (rs Rules) Decide(s Situation) Decision {
 	if err == nil && v.undo() == nil { // what an undo changes is known once the apps are read
 		d.Plan = plan
 	}
+	v.bind(plan)
+	d.Digest = v.bound
 	for _, rule := range rs {
 		r := rule.check(v)
 		switch {
@@ -94,7 +107,7 @@ func (d Decision) because(rule string, r ruling) Decision {
 	d.Rule, d.Outcome, d.Why, d.WouldChange = rule, r.outcome, r.why, r.wouldChange
 	d.Findings = append(d.Findings, r.findings...)
 	if rule == BadRequest || rule == AllowedRegions || rule == ActiveHealthy {
-		d.Plan = nil
+		d.Plan, d.Digest = nil, ""
 	}
 	return d
 }

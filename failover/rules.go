@@ -25,6 +25,7 @@ const (
 	NotReady       = "not-ready"
 	Cooldown       = "cooldown"
 	BudgetSpent    = "budget"
+	Frozen         = "freeze"
 	Approval       = "approval"
 )
 
@@ -72,8 +73,7 @@ func hold(why, wouldChange string) ruling {
 	return ruling{outcome: Hold, why: why, wouldChange: wouldChange}
 }
 
-// Standard returns the rules in the fixed order of spec 8.1, as far as they
-// exist.
+// Standard returns the rules in the fixed order of spec 8.1.
 func Standard() Rules {
 	return Rules{
 		{Paused, "A person has stopped this federation from moving.",
@@ -121,9 +121,12 @@ func Standard() Rules {
 		{BudgetSpent, "The controller moves a federation a few times a day at most, then asks.",
 			"It moved this federation twice in the last 24 hours.",
 			false, checkBudget},
-		{Approval, "The mode says whether the controller acts, asks or only watches.",
-			"Mode approve: the move is proposed, an operator carries it out.",
-			false, checkApproval},
+		{Frozen, "In a freeze window nothing is moved that can wait; an unhealthy Region can wait only if the window says so.",
+			"The config freezes planned moves over the holidays, and somebody asks for a switchover.",
+			true, checkFreeze},
+		{Approval, "The mode says whether the controller acts, asks or only watches; approvals says how many people a person's move needs.",
+			"Mode approve: the move is proposed, and a person approves it; or approvals is 1, and ann asks for a switchover.",
+			true, checkApproval},
 	}
 }
 

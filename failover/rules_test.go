@@ -109,6 +109,9 @@ func ruleRows() []ruleRow {
 		{Approval, "mode approve", with(outage(), func(s *Situation) { s.Federation.Policy.Mode = federation.Approve }), Propose, Move, "would move to us-west-2", "samlfailover move"},
 		{Approval, "no mode is mode approve", with(outage(), func(s *Situation) { s.Federation.Policy.Mode = "" }), Propose, Move, "would move to us-west-2", "samlfailover move"},
 		{Approval, "mode observe", with(outage(), func(s *Situation) { s.Federation.Policy.Mode = federation.Observe }), Hold, Move, "mode observe", "approve or auto"},
+		{Approval, "a person's wish where two have to approve", ask(with(calm(), approvals2), west), Propose, Move, "takes 2 approvals", "samlfailover proposals"},
+		{Frozen, "a freeze of planned moves", ask(with(calm(), frozen(federation.FreezePlanned)), west), Hold, Move, "frozen until 2026-11-22 04:00:00 UTC: year end", "--override freeze"},
+		{Frozen, "a freeze of every move in an outage", with(outage(), frozen(federation.FreezeEveryMove)), Hold, Move, "year end", "--override freeze"},
 	}
 }
 
@@ -180,7 +183,7 @@ func TestMinoritySuspicionChangesNothing(t *testing.T) {
 func TestOrderIsFixed(t *testing.T) {
 	t.Parallel()
 	want := []string{"paused", "store-integrity", "config-disagree", "locked", "active-unknown", "active-healthy", "failback-due", "confirming", "own-network", "quorum", "idp-down",
-		"no-candidate", "not-ready", "cooldown", "budget", "approval"}
+		"no-candidate", "not-ready", "cooldown", "budget", "freeze", "approval"}
 	if got := Standard().Names(); !slices.Equal(got, want) {
 		t.Errorf("rules are %v, want %v", got, want)
 	}

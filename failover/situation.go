@@ -37,6 +37,13 @@ type Situation struct {
 	// Controllers are those that live, the own one with them, each with the digest
 	// of its config. None: nobody knows of others.
 	Controllers []ControllerState `json:"controllers,omitempty"`
+	// Freezes are the config's windows for this federation, past and future ones
+	// too.
+	Freezes []federation.Freeze `json:"freezes,omitempty"`
+	// Asked is the controller's own proposal while nobody has answered it, Approval
+	// the one that people have approved and that is to be carried out now.
+	Asked    *Asked    `json:"asked,omitempty"`
+	Approval *Approved `json:"approval,omitempty"`
 }
 
 // ControllerState is what a controller says of itself.
@@ -121,15 +128,6 @@ type Request struct {
 	Approval *Approved `json:"approval,omitempty"`
 }
 
-// Approved is a proposal that enough people have approved. Count is how many of the
-// approvals count (spec 13.2), Digest what they bind (spec 13.4).
-type Approved struct {
-	Proposal string   `json:"proposal"`
-	Digest   string   `json:"digest"`
-	By       []string `json:"by"`
-	Count    int      `json:"count"`
-}
-
 // Controller is the name under which the controller itself acts.
 const Controller = "controller"
 
@@ -142,6 +140,7 @@ type PastMove struct {
 	Started  time.Time     `json:"started"`
 	Finished time.Time     `json:"finished"`
 	Status   Status        `json:"status"`
+	Proposal string        `json:"proposal,omitempty"` // the one that people approved, "" for none
 }
 
 // maxReadAge is how long a last good read of an app counts (spec 2.4).

@@ -23,6 +23,7 @@ type view struct {
 	left   []Left
 	to     signin.Region // zero: nowhere to go
 	auto   bool          // the controller would act by itself
+	bound  string        // the digest that an approval binds, see bind
 }
 
 // appView is one app with what is known of its own Region.

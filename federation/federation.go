@@ -95,6 +95,11 @@ type Policy struct {
 	Relay               signin.RelayPolicy `json:"relay"`
 	OwnedBy             OwnedBy            `json:"owned_by"`
 	Parallel            int                `json:"parallel"` // apps moved at once
+	// Approvals is how many others a person's move needs, 0 for none; the
+	// controller's own proposals need one at least.
+	Approvals       int           `json:"approvals"`
+	ApprovalExpires time.Duration `json:"approval_expires"` // how long a proposal waits
+	EscalateAfter   time.Duration `json:"escalate_after"`   // 0: never
 }
 
 // Preference chooses among healthy, ready Regions.
@@ -223,11 +228,24 @@ func Protected(path string) string {
 	return ""
 }
 
-// Freeze is a window in which nothing is to be changed, From <= t < Until.
+// Freeze is a window in which things are not to be changed, From <= t < Until:
+// trust policies always, moves as Moves says.
 type Freeze struct {
-	From, Until time.Time
-	Why         string
+	From  time.Time   `json:"from"`
+	Until time.Time   `json:"until"`
+	Why   string      `json:"why"`
+	Moves FrozenMoves `json:"moves,omitempty"`
 }
+
+// FrozenMoves says which moves a freeze holds.
+type FrozenMoves string
+
+// The moves that a freeze can hold.
+const (
+	FreezeNoMove    FrozenMoves = ""
+	FreezePlanned   FrozenMoves = "planned" // those that do not leave an unhealthy Region
+	FreezeEveryMove FrozenMoves = "all"
+)
 
 // Frozen returns the freeze that holds at a moment; of several, the one that
 // ends last.

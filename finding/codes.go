@@ -68,6 +68,8 @@ const (
 	MoveHeld           Code = "move-held"
 	ProofMissing       Code = "proof-missing"
 	BudgetSpent        Code = "move-budget-spent"
+	ProposalEscalated  Code = "proposal-escalated"
+	MoveFrozen         Code = "move-frozen"
 	AppDrifted         Code = "app-drifted"
 	AppLocked          Code = "app-locked"
 	StandbyUnusable    Code = "standby-unusable"
@@ -150,6 +152,8 @@ var list = []Registered{
 	{MoveIncomplete, Page, "A move ended before every app was moved."},
 	{MoveHeld, Info, "A rule holds a move."},
 	{ProofMissing, Warn, "A move could not be proved to the level that was asked for."},
+	{ProposalEscalated, Page, "Nobody answered a proposal within escalate_after, and the controller carries it out."},
+	{MoveFrozen, Page, "Apps stay in an unhealthy Region because a freeze window of the config holds every move."},
 	{BudgetSpent, Page, "The controller moved a federation too often in a day; it now asks a person."},
 	{AppDrifted, Warn, "Somebody else moved an app to a third Region; it is left alone."},
 	{AppLocked, Warn, "A person has locked an app; no move or undo writes it."},

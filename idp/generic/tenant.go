@@ -15,6 +15,7 @@ import (
 	"github.com/samlfailover/samlfailover/idp/call"
 	"github.com/samlfailover/samlfailover/outbound"
 	"github.com/samlfailover/samlfailover/secret"
+	"github.com/samlfailover/samlfailover/signature"
 )
 
 // Options describe one webhook.
@@ -49,9 +50,9 @@ var pathShape = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,99}){0,10
 // New returns a tenant; it makes no call.
 func New(o Options) (*Tenant, error) {
 	subject := "tenant " + o.Name
-	if !strong(o.Secret) {
+	if !signature.Strong(o.Secret) {
 		return nil, finding.Finding{Code: finding.IdPAuth, Subject: subject, What: "there is no secret to sign with, or it is too short",
-			Why: fmt.Sprintf("%d bytes are the least", shortestSecret), Remedy: "make one, as with `openssl rand -hex 32`, give it to the webhook, and name it here as env:NAME or file:PATH"}
+			Why: fmt.Sprintf("%d bytes are the least", signature.Shortest), Remedy: "make one, as with `openssl rand -hex 32`, give it to the webhook, and name it here as env:NAME or file:PATH"}
 	}
 	if !pathShape.MatchString(o.Path) {
 		return nil, finding.Finding{Code: finding.ConfigInvalid, Subject: subject, What: fmt.Sprintf("%q is not a path for a webhook", call.Cut(o.Path, 80)),

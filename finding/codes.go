@@ -88,6 +88,10 @@ const (
 	StoreSetup         Code = "store-setup"
 	EndpointOverride   Code = "endpoint-override"
 	NetworkSetup       Code = "network-setup"
+	AddressRefused     Code = "address-refused"
+	NotifySetup        Code = "notify-setup"
+	NotifyFailing      Code = "notify-failing"
+	HookSetup          Code = "hook-setup"
 	ConfigInvalid      Code = "config-invalid"
 	ConfigWritable     Code = "config-writable-by-others"
 )
@@ -173,6 +177,10 @@ var list = []Registered{
 	{StoreSetup, Page, "The store's settings cannot be used as they are."},
 	{EndpointOverride, Warn, "The environment names an AWS endpoint of its own; it is ignored."},
 	{NetworkSetup, Page, "Proxy or CA settings cannot be used."},
+	{AddressRefused, Warn, "A URL of the config leads to an address of this machine, of a private network or of a metadata service; nothing was sent there."},
+	{NotifySetup, Page, "A sink for notifications cannot be used as it is configured."},
+	{NotifyFailing, Warn, "Notifications do not reach a sink, or some were given up."},
+	{HookSetup, Page, "A hook cannot be used as it is configured."},
 	{ConfigInvalid, Page, "The config has errors."},
 	{ConfigWritable, Page, "The config file can be changed by other users."},
 }

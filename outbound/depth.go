@@ -1,9 +1,9 @@
 package outbound
 
-// deeperThan reports whether JSON text nests arrays and objects deeper than
+// DeeperThan reports whether JSON text nests arrays and objects deeper than
 // limit. It looks at brackets outside strings only, so it is safe on text that
 // is not valid JSON; what it returns there does not matter, the parser refuses.
-func deeperThan(text []byte, limit int) bool {
+func DeeperThan(text []byte, limit int) bool {
 	depth, inString := 0, false
 	for i := 0; i < len(text); i++ {
 		c := text[i]

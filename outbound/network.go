@@ -53,6 +53,7 @@ type Network struct {
 	roots    trust // for every host
 	awsRoots trust // for AWS hosts
 	dial     DialFunc
+	dialer   *net.Dialer // behind dial, unless dial is a custom one
 	replaced http.RoundTripper
 	log      *slog.Logger
 
@@ -82,7 +83,8 @@ func New(s Settings) (*Network, error) {
 		replaced: s.RoundTripper, log: s.Logger, idle: &idleClosers{}}
 	custom := n.dial != nil
 	if !custom {
-		n.dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
+		n.dialer = &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
+		n.dial = n.dialer.DialContext
 	}
 	n.dial = tracedDial(n.dial, custom)
 	if n.log == nil {
@@ -163,11 +165,17 @@ func (n *Network) Close() {
 
 // Shared returns what calls that keep connections go through: the replacement if
 // there is one, else a transport of its own whose idle connections Close drops.
-func (n *Network) Shared() http.RoundTripper {
+func (n *Network) Shared() http.RoundTripper { return n.shared(nil) }
+
+// shared is Shared with another dialer; nil is the network's own.
+func (n *Network) shared(dial DialFunc) http.RoundTripper {
 	if n.replaced != nil {
 		return n.replaced
 	}
 	t := n.Transport()
+	if dial != nil {
+		t.DialContext = dial
+	}
 	t.OnProxyConnectResponse = NoteProxyAnswer
 	n.idle.mu.Lock()
 	defer n.idle.mu.Unlock()

@@ -40,7 +40,11 @@ type OriginOptions struct {
 	// KeepRedirects returns a redirect as the answer instead of following it:
 	// for a caller that keeps cookies and resolves every Location itself.
 	KeepRedirects bool
-	Logger        *slog.Logger
+	// Guard holds the client to addresses that an operator's URL may lead to, and
+	// makes every redirect an answer; nil: the counterpart is not of an operator's
+	// choosing.
+	Guard  *Guard
+	Logger *slog.Logger
 }
 
 // Client talks to one origin. Safe for concurrent use.
@@ -97,7 +101,7 @@ func (n *Network) Origin(o OriginOptions) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", o.Name, err)
 	}
-	c := &Client{name: o.Name, origin: origin, maxBody: o.MaxBody, maxDepth: o.MaxDepth, keep: o.KeepRedirects, log: o.Logger}
+	c := &Client{name: o.Name, origin: origin, maxBody: o.MaxBody, maxDepth: o.MaxDepth, keep: o.KeepRedirects || o.Guard != nil, log: o.Logger}
 	if c.name == "" {
 		c.name = origin.Host
 	}
@@ -114,7 +118,16 @@ func (n *Network) Origin(o OriginOptions) (*Client, error) {
 		c.pace = rate.NewLimiter(rate.Limit(o.RatePerSecond), max(1, o.Burst))
 	}
 	_, c.proxied = n.ProxyFor(origin.Host)
-	c.http = &http.Client{Transport: n.Shared(),
+	var dial DialFunc
+	if o.Guard != nil {
+		if err := o.Guard.checkHost(origin.Hostname()); err != nil {
+			return nil, fmt.Errorf("%s: %w", c.name, err)
+		}
+		if !c.proxied { // else what is dialled is the proxy
+			dial = n.dialGuarded(*o.Guard)
+		}
+	}
+	c.http = &http.Client{Transport: n.shared(dial),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	return c, nil
 }
@@ -303,6 +316,9 @@ func (c *Client) failed(method string, t *Trace, err error) error {
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err
 	}
+	if f, ok := finding.From(err); ok && f.Code == finding.AddressRefused {
+		return fmt.Errorf("%s: %w", c.name, f)
+	}
 	d := Diagnose(err, t, c.origin.Host)
 	return &CallError{Name: c.name, Method: method, Host: c.origin.Host, Diagnosis: d, Err: err}
 }
@@ -313,7 +329,7 @@ func (c *Client) withinLimits(r Response) error {
 		return finding.Finding{Code: finding.TooLarge, Subject: c.name, What: fmt.Sprintf("an answer of %s is larger than %d bytes and was not read", c.origin.Host, c.maxBody),
 			Why: fmt.Sprintf("its status was %d", r.Status), Remedy: "check that the configured host is the API itself and not a page in front of it"}
 	}
-	if looksLikeJSON(r) && deeperThan(r.Body, c.maxDepth) {
+	if looksLikeJSON(r) && DeeperThan(r.Body, c.maxDepth) {
 		return finding.Finding{Code: finding.TooDeep, Subject: c.name, What: fmt.Sprintf("an answer of %s is nested deeper than %d levels and was not parsed", c.origin.Host, c.maxDepth),
 			Why: fmt.Sprintf("its status was %d", r.Status), Remedy: "look at that object in the counterpart's own console"}
 	}

@@ -2,10 +2,14 @@ package outbound
 
 import (
 	"encoding/json"
+	"net"
+	"net/netip"
 	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/samlfailover/samlfailover/finding"
 )
 
 func TestProxyStatus(t *testing.T) {
@@ -47,8 +51,8 @@ func TestDepthAgreesWithTheParser(t *testing.T) {
 			t.Fatal(err)
 		}
 		limit := rapid.IntRange(1, 12).Draw(t, "limit")
-		if got := deeperThan(text, limit); got != (depth > limit) {
-			t.Fatalf("%s has depth %d: deeperThan(%d) = %v", text, depth, limit, got)
+		if got := DeeperThan(text, limit); got != (depth > limit) {
+			t.Fatalf("%s has depth %d: DeeperThan(%d) = %v", text, depth, limit, got)
 		}
 	})
 }
@@ -64,4 +68,29 @@ func nestedValue(t *rapid.T, depth int) (any, int) {
 		return map[string]any{text: inner}, d + 1
 	}
 	return []any{text, inner, 1}, d + 1
+}
+
+// The network's own dialer looks at the address that a name has led to.
+//
+// spec 7.8
+func TestDialerGuard(t *testing.T) {
+	t.Parallel()
+	n, err := New(Settings{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	if _, err := n.dialGuarded(Guard{})(t.Context(), "tcp", net.JoinHostPort("localhost", port)); !finding.Is(err, finding.AddressRefused) {
+		t.Errorf("a name that leads inside: %v", err)
+	}
+	conn, err := n.dialGuarded(Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}})(t.Context(), "tcp", net.JoinHostPort("localhost", port))
+	if err != nil {
+		t.Fatalf("a listed address: %v", err)
+	}
+	_ = conn.Close()
 }

@@ -34,6 +34,7 @@ func (c *checker) check() *Config {
 	c.health()
 	c.moves()
 	c.store()
+	c.server()
 	c.schedules()
 	c.freezes()
 	out := &Config{file: c.file, dir: c.dir, places: c.at}
@@ -45,7 +46,7 @@ func (c *checker) check() *Config {
 	c.unused()
 	out.Network, out.AWS, out.Tenants = c.doc.Network, c.doc.AWS, c.doc.Tenants
 	out.Health, out.Moves, out.Store, out.Schedules = c.doc.Health, c.doc.Moves, c.doc.Store, c.doc.Schedules
-	out.Freeze = c.doc.Freeze
+	out.Freeze, out.Server = c.doc.Freeze, c.doc.Server
 	out.Warnings = c.warnings
 	return out
 }

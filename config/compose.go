@@ -96,7 +96,8 @@ func (c *Config) rebase(root *yaml.Node) {
 // relativePaths are the keys that hold a path relative to the config's folder.
 func relativePaths() []string {
 	return []string{"network.ca_file", "store.dir", "store.embedded.tls.cert", "store.embedded.tls.key", "store.embedded.tls.ca",
-		"store.tls.cert", "store.tls.key", "store.tls.ca", "schedules.audit_head_file"}
+		"store.tls.cert", "store.tls.key", "store.tls.ca", "server.tls.cert", "server.tls.key", "server.client_ca",
+		"schedules.audit_head_file"}
 }
 
 // nodeAt returns the value at a path as problems name it

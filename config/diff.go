@@ -75,7 +75,7 @@ func (v value) shown() string {
 func (c *Config) flat() map[string]value {
 	out := map[string]value{}
 	for name, section := range map[string]any{"network": c.Network, "aws": c.AWS, "tenants": c.Tenants, "health": c.Health, "moves": c.Moves,
-		"store": c.Store, "schedules": c.Schedules, "freeze": c.Freeze, "federations": c.federations} {
+		"store": c.Store, "server": c.Server, "schedules": c.Schedules, "freeze": c.Freeze, "federations": c.federations} {
 		flatten(out, name, reflect.ValueOf(section), false)
 	}
 	return out
@@ -141,6 +141,8 @@ func itemName(v reflect.Value) string {
 		return item.Name
 	case Tenant:
 		return item.Name
+	case Issuer:
+		return item.Issuer
 	case ProvenKind:
 		return item.Kind
 	}
@@ -157,6 +159,8 @@ func risk(path, before, after string) string {
 		return "how the controller reaches the world"
 	case list == "tenants":
 		return "an identity provider's tenant"
+	case list == "server":
+		return "who reaches the controller over the network, and how they prove who they are"
 	case list != "federations":
 		return ""
 	case field == "policy.mode" && rank(after) > rank(before):

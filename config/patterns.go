@@ -33,6 +33,10 @@ func patternOf(name string) (pattern, bool) {
 		return pattern{`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,99}){1,10}$`, "a path, such as /samlfailover: it begins with a slash, does not end with one, and holds letters, digits and -._~ only"}, true
 	case "login":
 		return pattern{`^[^\s\x00-\x1f\x7f]{1,200}$`, "a login: at most 200 characters without a space"}, true
+	case "audience":
+		return pattern{`^[!-~]{1,300}$`, "an audience: at most 300 letters, digits and signs without a space"}, true
+	case "claim":
+		return pattern{`^[A-Za-z0-9_:./-]{1,200}$`, "the name of a claim: letters, digits and _:./-"}, true
 	case "kind":
 		return pattern{`^[a-z0-9]+:[A-Za-z0-9_.:-]{1,100}$`, "a kind of app: the vendor, a colon and a word, such as okta:amazon_aws"}, true
 	}

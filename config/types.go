@@ -30,6 +30,7 @@ type Config struct {
 	Health    Health
 	Moves     Moves
 	Store     Store
+	Server    Server
 	Schedules Schedules
 	Freeze    []Freeze
 	// Warnings are doubts that do not stop the program, in the order of the file.
@@ -74,6 +75,7 @@ type document struct {
 	Health      Health          `yaml:"health" doc:"How sign-in endpoints are probed."`
 	Moves       Moves           `yaml:"moves" doc:"How long and how often a move tries before it leaves an app to people."`
 	Store       Store           `yaml:"store" doc:"Where state is kept, and with which other controllers it is shared."`
+	Server      Server          `yaml:"server" doc:"Whether, where and to whom the controller answers over the network."`
 	Freeze      []Freeze        `yaml:"freeze" max:"100" doc:"Windows in which trust policies are not written: trust apply refuses while one holds."`
 	Schedules   Schedules       `yaml:"schedules" doc:"What runs by the clock, in UTC. It waits while a Region is suspect or a move is open."`
 }

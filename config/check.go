@@ -37,6 +37,7 @@ func (c *checker) check() *Config {
 	c.server()
 	c.schedules()
 	c.freezes()
+	c.slack()
 	out := &Config{file: c.file, dir: c.dir, places: c.at}
 	c.names("federations", len(c.doc.Federations), func(i int) string { return c.doc.Federations[i].Name })
 	for i := range c.doc.Federations {
@@ -46,7 +47,9 @@ func (c *checker) check() *Config {
 	c.unused()
 	out.Network, out.AWS, out.Tenants = c.doc.Network, c.doc.AWS, c.doc.Tenants
 	out.Health, out.Moves, out.Store, out.Schedules = c.doc.Health, c.doc.Moves, c.doc.Store, c.doc.Schedules
-	out.Freeze, out.Server = c.doc.Freeze, c.doc.Server
+	out.Freeze = c.doc.Freeze
+	out.Server = c.doc.Server
+	out.Slack = c.doc.Slack
 	out.Warnings = c.warnings
 	return out
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/signin"
+	"github.com/samlfailover/samlfailover/spelling"
 )
 
 // federation checks one federation and returns it as a value.
@@ -114,7 +115,7 @@ func (c *checker) tenantKnown(path, name string) bool {
 		names = append(names, t.Name)
 	}
 	remedy := "the tenants are: " + strings.Join(names, ", ")
-	if near := closest(name, names); near != "" {
+	if near := spelling.Closest(name, names); near != "" {
 		remedy = fmt.Sprintf("did you mean %q?", near)
 	}
 	c.fail(path, fmt.Sprintf("no tenant is called %s", quote(name)), remedy)
@@ -138,7 +139,7 @@ func (c *checker) lead(path string, doc federationDoc, apps []federation.AppRef)
 		names = append(names, a.Name)
 	}
 	remedy := "the apps are: " + strings.Join(names, ", ")
-	if near := closest(doc.Lead, names); near != "" {
+	if near := spelling.Closest(doc.Lead, names); near != "" {
 		remedy = fmt.Sprintf("did you mean %q?", near)
 	}
 	c.fail(path+".lead", fmt.Sprintf("no app of this federation is called %s", quote(doc.Lead)), remedy)

@@ -12,6 +12,7 @@ import (
 	yaml "go.yaml.in/yaml/v4"
 
 	"github.com/samlfailover/samlfailover/finding"
+	"github.com/samlfailover/samlfailover/spelling"
 )
 
 // maxValues bounds what one file may expand to through aliases.
@@ -187,7 +188,7 @@ func (d *decoder) key(n *yaml.Node, path string, fields []field) (field, bool) {
 		}
 	}
 	remedy := "the keys here are: " + strings.Join(names, ", ")
-	if near := closest(n.Value, names); near != "" {
+	if near := spelling.Closest(n.Value, names); near != "" {
 		remedy = fmt.Sprintf("did you mean %q?", near)
 	}
 	d.refuse(n, path, "unknown key"+showKey(n.Value), remedy)
@@ -317,7 +318,7 @@ func (d *decoder) setString(n *yaml.Node, f field, v reflect.Value) (message, re
 		return "the value is empty", "give it one, or remove the key"
 	case len(f.enum) > 0 && !contains(f.enum, text):
 		remedy = "choose one of these"
-		if near := closest(text, f.enum); near != "" {
+		if near := spelling.Closest(text, f.enum); near != "" {
 			remedy = fmt.Sprintf("did you mean %q?", near)
 		}
 		return fmt.Sprintf("%s is not one of: %s", quote(text), strings.Join(f.enum, ", ")), remedy

@@ -74,8 +74,19 @@ func (v value) shown() string {
 // their name, or their id.
 func (c *Config) flat() map[string]value {
 	out := map[string]value{}
-	for name, section := range map[string]any{"network": c.Network, "aws": c.AWS, "tenants": c.Tenants, "health": c.Health, "moves": c.Moves,
-		"store": c.Store, "server": c.Server, "schedules": c.Schedules, "freeze": c.Freeze, "federations": c.federations} {
+	for name, section := range map[string]any{
+		"network":     c.Network,
+		"aws":         c.AWS,
+		"tenants":     c.Tenants,
+		"health":      c.Health,
+		"moves":       c.Moves,
+		"store":       c.Store,
+		"server":      c.Server,
+		"schedules":   c.Schedules,
+		"freeze":      c.Freeze,
+		"slack":       c.Slack,
+		"federations": c.federations,
+	} {
 		flatten(out, name, reflect.ValueOf(section), false)
 	}
 	return out
@@ -161,6 +172,8 @@ func risk(path, before, after string) string {
 		return "an identity provider's tenant"
 	case list == "server":
 		return "who reaches the controller over the network, and how they prove who they are"
+	case list == "slack":
+		return "who may ask and decide through Slack, and where that is told"
 	case list != "federations":
 		return ""
 	case field == "policy.mode" && rank(after) > rank(before):

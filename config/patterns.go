@@ -1,7 +1,5 @@
 package config
 
-import "strings"
-
 // pattern is a shape of text with its description for people.
 type pattern struct {
 	expr string // anchored; also used in the JSON Schema, so RE2 and ECMA agree on it
@@ -37,49 +35,12 @@ func patternOf(name string) (pattern, bool) {
 		return pattern{`^[!-~]{1,300}$`, "an audience: at most 300 letters, digits and signs without a space"}, true
 	case "claim":
 		return pattern{`^[A-Za-z0-9_:./-]{1,200}$`, "the name of a claim: letters, digits and _:./-"}, true
+	case "team":
+		return pattern{`^T[A-Z0-9]{2,30}$`, "the id of a Slack workspace, such as T024BE7LD: a T, capital letters and digits"}, true
+	case "channel":
+		return pattern{`^[CDG][A-Z0-9]{2,30}$`, "the id of a Slack channel, such as C024BE91L: a C, D or G, capital letters and digits"}, true
 	case "kind":
 		return pattern{`^[a-z0-9]+:[A-Za-z0-9_.:-]{1,100}$`, "a kind of app: the vendor, a colon and a word, such as okta:amazon_aws"}, true
 	}
 	return pattern{}, false
-}
-
-// closest returns the candidate that a mistyped word most likely meant, or "".
-func closest(word string, candidates []string) string {
-	if len(word) > 64 {
-		return ""
-	}
-	word = strings.ToLower(strings.TrimSpace(word))
-	best, least := "", max(1, len(word)/3)+1
-	for _, c := range candidates {
-		if d := distance(word, strings.ToLower(c)); d < least {
-			best, least = c, d
-		}
-	}
-	return best
-}
-
-// distance counts the letters to insert, drop, replace or swap with their
-// neighbour between a and b.
-func distance(a, b string) int {
-	var before []int // the row above last
-	last := make([]int, len(b)+1)
-	for j := range last {
-		last[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		row := make([]int, len(b)+1)
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			replace := last[j-1]
-			if a[i-1] != b[j-1] {
-				replace++
-			}
-			row[j] = min(replace, last[j]+1, row[j-1]+1)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-		before, last = last, row
-	}
-	return last[len(b)]
 }

@@ -61,6 +61,7 @@ type Secrets struct {
 	// StoreKey is zero where the config names none; serve then makes one.
 	StoreKey         secret.Value
 	EarlierStoreKeys []secret.Value
+	Slack            SlackSecrets
 }
 
 // ProofSecrets are those of a tenant's test user; ClientSecret is OneLogin's.
@@ -112,6 +113,9 @@ func (c *Config) Resolve(r secret.Resolver) (Secrets, error) {
 			out.Proofs[t.Name] = ProofSecrets{get(at+".password", string(t.Proof.Password)), get(at+".client_secret", string(t.Proof.ClientSecret))}
 		}
 	}
+	for path, ref := range c.Slack.references() {
+		out.Slack.set(path, get(path, string(ref)))
+	}
 	if len(fail.Problems) > 0 {
 		return Secrets{}, fail
 	}
@@ -136,6 +140,9 @@ func (c *Config) references() map[string]string {
 	add("store.key", string(c.Store.Key))
 	for i, k := range c.Store.EarlierKeys {
 		add(fmt.Sprintf("store.earlier_keys[%d]", i), string(k))
+	}
+	for path, ref := range c.Slack.references() {
+		add(path, string(ref))
 	}
 	for i, t := range c.Tenants {
 		key, ref := t.credential()

@@ -33,6 +33,7 @@ type Config struct {
 	Server    Server
 	Schedules Schedules
 	Freeze    []Freeze
+	Slack     Slack
 	// Warnings are doubts that do not stop the program, in the order of the file.
 	Warnings []Problem
 
@@ -77,6 +78,7 @@ type document struct {
 	Store       Store           `yaml:"store" doc:"Where state is kept, and with which other controllers it is shared."`
 	Server      Server          `yaml:"server" doc:"Whether, where and to whom the controller answers over the network."`
 	Freeze      []Freeze        `yaml:"freeze" max:"100" doc:"Windows in which trust policies are not written: trust apply refuses while one holds."`
+	Slack       Slack           `yaml:"slack" doc:"The Slack app through which people ask and decide, and where moves are told."`
 	Schedules   Schedules       `yaml:"schedules" doc:"What runs by the clock, in UTC. It waits while a Region is suspect or a move is open."`
 }
 

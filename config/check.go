@@ -38,6 +38,8 @@ func (c *checker) check() *Config {
 	c.schedules()
 	c.freezes()
 	c.slack()
+	c.sinks()
+	c.hooks()
 	out := &Config{file: c.file, dir: c.dir, places: c.at}
 	c.names("federations", len(c.doc.Federations), func(i int) string { return c.doc.Federations[i].Name })
 	for i := range c.doc.Federations {
@@ -50,6 +52,8 @@ func (c *checker) check() *Config {
 	out.Freeze = c.doc.Freeze
 	out.Server = c.doc.Server
 	out.Slack = c.doc.Slack
+	out.Notify = c.doc.Notify
+	out.Hooks = c.doc.Hooks
 	out.Warnings = c.warnings
 	return out
 }

@@ -85,6 +85,8 @@ func (c *Config) flat() map[string]value {
 		"schedules":   c.Schedules,
 		"freeze":      c.Freeze,
 		"slack":       c.Slack,
+		"notify":      c.Notify,
+		"hooks":       c.Hooks,
 		"federations": c.federations,
 	} {
 		flatten(out, name, reflect.ValueOf(section), false)
@@ -156,6 +158,10 @@ func itemName(v reflect.Value) string {
 		return item.Issuer
 	case ProvenKind:
 		return item.Kind
+	case Sink:
+		return item.Name
+	case Hook:
+		return item.Name
 	}
 	return ""
 }
@@ -174,6 +180,10 @@ func risk(path, before, after string) string {
 		return "who reaches the controller over the network, and how they prove who they are"
 	case list == "slack":
 		return "who may ask and decide through Slack, and where that is told"
+	case list == "notify":
+		return "who is told of what"
+	case list == "hooks":
+		return "what an alert may ask for"
 	case list != "federations":
 		return ""
 	case field == "policy.mode" && rank(after) > rank(before):

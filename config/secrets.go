@@ -62,6 +62,8 @@ type Secrets struct {
 	StoreKey         secret.Value
 	EarlierStoreKeys []secret.Value
 	Slack            SlackSecrets
+	Sinks            map[string]SinkSecrets // by the sink's name
+	Hooks            map[string]HookSecrets // by the hook's name
 }
 
 // ProofSecrets are those of a tenant's test user; ClientSecret is OneLogin's.
@@ -78,7 +80,7 @@ type AWSKeys struct {
 // not resolve, with its place, as one *Error. Call it at start, before any
 // outage needs the secrets (spec 15.1).
 func (c *Config) Resolve(r secret.Resolver) (Secrets, error) {
-	out := Secrets{Tokens: map[string]secret.Value{}, Proofs: map[string]ProofSecrets{}}
+	out := Secrets{Tokens: map[string]secret.Value{}, Proofs: map[string]ProofSecrets{}, Sinks: map[string]SinkSecrets{}, Hooks: map[string]HookSecrets{}}
 	fail := &Error{}
 	get := func(path, ref string) secret.Value {
 		if ref == "" {
@@ -116,6 +118,15 @@ func (c *Config) Resolve(r secret.Resolver) (Secrets, error) {
 	for path, ref := range c.Slack.references() {
 		out.Slack.set(path, get(path, string(ref)))
 	}
+	under := func(section string) func(string, Ref) secret.Value {
+		return func(key string, ref Ref) secret.Value { return get(section+"."+key, string(ref)) }
+	}
+	for i, s := range c.Notify {
+		out.Sinks[s.Name] = s.resolve(under(fmt.Sprintf("notify[%d]", i)))
+	}
+	for i, h := range c.Hooks {
+		out.Hooks[h.Name] = h.resolve(under(fmt.Sprintf("hooks[%d]", i)))
+	}
 	if len(fail.Problems) > 0 {
 		return Secrets{}, fail
 	}
@@ -143,6 +154,16 @@ func (c *Config) references() map[string]string {
 	}
 	for path, ref := range c.Slack.references() {
 		add(path, string(ref))
+	}
+	for i, s := range c.Notify {
+		for key, ref := range s.references() {
+			add(fmt.Sprintf("notify[%d].%s", i, key), string(ref))
+		}
+	}
+	for i, h := range c.Hooks {
+		for key, ref := range h.references() {
+			add(fmt.Sprintf("hooks[%d].%s", i, key), string(ref))
+		}
 	}
 	for i, t := range c.Tenants {
 		key, ref := t.credential()

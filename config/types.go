@@ -34,6 +34,8 @@ type Config struct {
 	Schedules Schedules
 	Freeze    []Freeze
 	Slack     Slack
+	Notify    []Sink
+	Hooks     []Hook
 	// Warnings are doubts that do not stop the program, in the order of the file.
 	Warnings []Problem
 
@@ -79,6 +81,8 @@ type document struct {
 	Server      Server          `yaml:"server" doc:"Whether, where and to whom the controller answers over the network."`
 	Freeze      []Freeze        `yaml:"freeze" max:"100" doc:"Windows in which trust policies are not written: trust apply refuses while one holds."`
 	Slack       Slack           `yaml:"slack" doc:"The Slack app through which people ask and decide, and where moves are told."`
+	Notify      []Sink          `yaml:"notify" max:"20" doc:"Who is told of outages, proposals, moves and findings, and of which."`
+	Hooks       []Hook          `yaml:"hooks" max:"50" doc:"URLs at which alerting systems may ask for a look, a proposal or a move; the rules decide."`
 	Schedules   Schedules       `yaml:"schedules" doc:"What runs by the clock, in UTC. It waits while a Region is suspect or a move is open."`
 }
 

@@ -45,7 +45,7 @@ var importTable = []row{
 	{pkg: "spelling"},
 	{pkg: "filelock"},
 	{pkg: "federation", may: []string{"signin"}},
-	{pkg: "config", may: []string{"signin", "finding", "secret", "federation", "spelling"}},
+	{pkg: "config", may: []string{"signin", "finding", "secret", "federation", "spelling", "people"}},
 	{pkg: "outbound", may: []string{"secret", "finding"}},
 	{pkg: "awsaccess", may: []string{"outbound", "secret", "finding", "signin", "federation"}},
 	{pkg: "health", may: []string{"signin", "finding", "federation"}},

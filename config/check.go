@@ -45,11 +45,12 @@ func (c *checker) check() *Config {
 	for i := range c.doc.Federations {
 		out.federations = append(out.federations, c.federation(i))
 	}
+	c.people()
 	c.partitions()
 	c.unused()
 	out.Network, out.AWS, out.Tenants = c.doc.Network, c.doc.AWS, c.doc.Tenants
 	out.Health, out.Moves, out.Store, out.Schedules = c.doc.Health, c.doc.Moves, c.doc.Store, c.doc.Schedules
-	out.Freeze = c.doc.Freeze
+	out.Freeze, out.People, out.Tokens, out.Groups = c.doc.Freeze, c.doc.People, c.doc.Tokens, c.doc.Groups
 	out.Server = c.doc.Server
 	out.Slack = c.doc.Slack
 	out.Notify = c.doc.Notify

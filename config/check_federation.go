@@ -18,6 +18,7 @@ func (c *checker) federation(i int) federation.Federation {
 		Mode: federation.Mode(doc.Mode), AcceptFewerVantages: doc.AcceptFewerVantages, MinReadyShare: doc.MinReadyShare,
 		MustBeReady: doc.MustBeReady, InventoryMaxAge: doc.InventoryMaxAge, Cooldown: doc.Cooldown, Budget: doc.Budget,
 		Prefer: federation.Preference(doc.Prefer), Parallel: doc.Parallel, OwnedBy: federation.OwnedBy(doc.OwnedBy),
+		Approvals: doc.Approvals, ApprovalExpires: doc.ApprovalExpires, EscalateAfter: doc.EscalateAfter,
 	}}
 	c.regions(path, doc, f.Partition)
 	f.Apps, f.Standbys = c.federationApps(path, doc)
@@ -286,7 +287,8 @@ func (c *checker) mode(path string, doc federationDoc) {
 	for _, v := range all {
 		networks[v.Network] = true
 	}
-	if doc.Mode != string(federation.Auto) || len(all) >= 3 && len(networks) >= 2 {
+	escalates := doc.Mode == string(federation.Approve) && doc.EscalateAfter > 0
+	if doc.Mode != string(federation.Auto) && !escalates || len(all) >= 3 && len(networks) >= 2 {
 		return
 	}
 	sees, there := "one vantage sees", "there is one"
@@ -295,6 +297,10 @@ func (c *checker) mode(path string, doc federationDoc) {
 	}
 	if doc.AcceptFewerVantages {
 		c.warn(path+".accept_fewer_vantages", "auto acts on what "+sees+", so a fault of our own network can look like an outage", "fit for a sandbox or a drill; otherwise use mode: approve")
+		return
+	}
+	if escalates {
+		c.warn(path+".escalate_after", "a proposal will not be escalated: auto needs three vantages on two networks and "+there, "add vantages, or accept the risk with accept_fewer_vantages: true")
 		return
 	}
 	c.warn(path+".mode", "auto will hold: it needs three vantages on two networks and "+there, "use mode: approve, or accept the risk with accept_fewer_vantages: true")

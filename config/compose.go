@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -46,6 +47,7 @@ func (c *Config) Compose(path string, drafts []Draft) ([]byte, error) {
 		list.Content = append(list.Content, d.node(valueOf(root, "federations")))
 	}
 	set(root, "federations", list)
+	forget(root, drafts)
 	var b bytes.Buffer
 	b.WriteString(composedHeader)
 	e := yaml.NewEncoder(&b)
@@ -66,6 +68,36 @@ const composedHeader = `# Made by: samlfailover idp apps --write-config
 # Every federation below only observes. Read it through: names, the order of the
 # Regions, which app is the lead. Then: samlfailover check, samlfailover trust plan.
 `
+
+// forget takes the federations that the new config does not have out of freezes
+// and roles, and with its last federation the freeze, the role, and whoever has no
+// role left.
+func forget(root *yaml.Node, drafts []Draft) {
+	gone := func(item *yaml.Node) bool {
+		names := valueOf(item, "federations")
+		if names == nil {
+			return false
+		}
+		names.Content = slices.DeleteFunc(names.Content, func(n *yaml.Node) bool {
+			return !slices.ContainsFunc(drafts, func(d Draft) bool { return d.Federation.Name == n.Value })
+		})
+		return len(names.Content) == 0
+	}
+	for _, list := range []string{"freeze", "people", "tokens", "groups"} {
+		n := valueOf(root, list)
+		if n == nil {
+			continue
+		}
+		n.Content = slices.DeleteFunc(n.Content, func(item *yaml.Node) bool {
+			roles := valueOf(item, "roles")
+			if roles == nil {
+				return gone(item)
+			}
+			roles.Content = slices.DeleteFunc(roles.Content, gone)
+			return len(roles.Content) == 0
+		})
+	}
+}
 
 // plainCopy copies a tree without comments, and with what aliases stand for.
 func plainCopy(n *yaml.Node) *yaml.Node {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/samlfailover/samlfailover/federation"
@@ -87,6 +88,9 @@ func (c *Config) flat() map[string]value {
 		"slack":       c.Slack,
 		"notify":      c.Notify,
 		"hooks":       c.Hooks,
+		"people":      c.People,
+		"tokens":      c.Tokens,
+		"groups":      c.Groups,
 		"federations": c.federations,
 	} {
 		flatten(out, name, reflect.ValueOf(section), false)
@@ -158,6 +162,12 @@ func itemName(v reflect.Value) string {
 		return item.Issuer
 	case ProvenKind:
 		return item.Kind
+	case Person:
+		return item.Name
+	case SharedToken:
+		return item.Name
+	case Group:
+		return item.Name
 	case Sink:
 		return item.Name
 	case Hook:
@@ -184,10 +194,18 @@ func risk(path, before, after string) string {
 		return "who is told of what"
 	case list == "hooks":
 		return "what an alert may ask for"
+	case list == "people" || list == "tokens" || list == "groups":
+		return "who may do what"
+	case list == "freeze" && strings.HasSuffix(path, "].moves"):
+		return "which moves a freeze holds"
 	case list != "federations":
 		return ""
 	case field == "policy.mode" && rank(after) > rank(before):
 		return "the controller may do more by itself"
+	case field == "policy.approvals" && count(after) < count(before):
+		return "fewer approvals are enough for a move"
+	case field == "policy.approval_expires", field == "policy.escalate_after":
+		return "how long a proposal waits for people"
 	case field == "policy.accept_fewer_vantages" && after == "true":
 		return "fewer vantages are enough for a move"
 	case field == "policy.min_ready_share", strings.HasPrefix(field, "policy.must_be_ready"):
@@ -202,6 +220,12 @@ func risk(path, before, after string) string {
 		return "which federations there are"
 	}
 	return ""
+}
+
+// count reads a whole number; 0 for none.
+func count(text string) int {
+	n, _ := strconv.Atoi(text)
+	return n
 }
 
 // rank orders the modes by what the controller does on its own.

@@ -69,14 +69,14 @@ func TestGoodFile(t *testing.T) {
 				ScanRole: "arn:aws:iam::111122223333:role/failover-scan", EnforceRole: "arn:aws:iam::111122223333:role/ops/failover-enforce", ExternalID: "c0ffee-17"},
 			{ID: "044455556666", Providers: []string{"arn:aws:iam::044455556666:saml-provider/Okta"}}},
 		Policy: federation.Policy{Mode: federation.Auto, AcceptFewerVantages: true, MinReadyShare: 0.9, MustBeReady: []string{"arn:aws:iam::111122223333:role/OnCall"},
-			InventoryMaxAge: 12 * time.Hour, Cooldown: 10 * time.Minute, Budget: 3, Prefer: federation.PreferLatency, Parallel: 8,
+			InventoryMaxAge: 12 * time.Hour, Cooldown: 10 * time.Minute, Budget: 3, Prefer: federation.PreferLatency, Parallel: 8, ApprovalExpires: 30 * time.Minute,
 			Relay:   signin.RelayPolicy{SetWhenEmpty: true, Map: []signin.RelayMapping{{Old: "https://corp.my.connect.aws/home", New: page}}},
 			OwnedBy: federation.OwnedBy{Names: []string{"tf-*"}, Paths: []string{"/terraform/*"}, Tags: []string{"managed-by=terraform", "cdk:*"}}},
 	}, {
 		Name: "gov", Partition: signin.GovCloud, Regions: []signin.Region{region("us-gov-west-1"), region("us-gov-east-1")},
 		Apps: []federation.AppRef{{Name: "12345", Tenant: "lab", ID: "12345"}}, Lead: "12345",
 		Policy: federation.Policy{Mode: federation.Approve, MinReadyShare: 0.95, InventoryMaxAge: 24 * time.Hour, Cooldown: 30 * time.Minute,
-			Budget: 2, Prefer: federation.PreferOrder, Parallel: 4},
+			Budget: 2, Prefer: federation.PreferOrder, Parallel: 4, ApprovalExpires: 30 * time.Minute},
 	}}
 	if diff := cmp.Diff(want, c.Federations(), cmp.Comparer(func(a, b signin.Region) bool { return a == b }),
 		cmp.Comparer(func(a, b signin.RelayState) bool { return a == b })); diff != "" {
@@ -97,12 +97,16 @@ func TestGoodFile(t *testing.T) {
 // The windows of freeze are points in time, whatever their offset.
 func TestFreezes(t *testing.T) {
 	t.Parallel()
-	c, err := Parse("samlfailover.yaml", []byte(small+"freeze:\n  - {from: 2026-12-20T00:00:00+01:00, until: 2026-12-27T00:00:00Z, why: peak sales}\n"))
+	c, err := Parse("samlfailover.yaml", []byte(small+"freeze:\n  - {from: 2026-12-20T00:00:00+01:00, until: 2026-12-27T00:00:00Z, why: peak sales}\n"+
+		"  - {from: 2027-01-01T00:00:00Z, until: 2027-01-02T00:00:00Z, why: audit, moves: planned, federations: [prod]}\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []federation.Freeze{{From: time.Date(2026, 12, 19, 23, 0, 0, 0, time.UTC), Until: time.Date(2026, 12, 27, 0, 0, 0, 0, time.UTC), Why: "peak sales"}}
-	if got := c.Freezes(); len(got) != 1 || !got[0].From.Equal(want[0].From) || !got[0].Until.Equal(want[0].Until) || got[0].Why != want[0].Why {
+	if got := c.Freezes("other"); len(got) != 1 || !got[0].From.Equal(want[0].From) || !got[0].Until.Equal(want[0].Until) || got[0].Why != want[0].Why {
+		t.Errorf("%+v", got)
+	}
+	if got := c.Freezes("prod"); len(got) != 2 || got[0].Moves != federation.FreezeNoMove || got[1].Moves != federation.FreezePlanned {
 		t.Errorf("%+v", got)
 	}
 }

@@ -39,6 +39,16 @@ func patternOf(name string) (pattern, bool) {
 		return pattern{`^T[A-Z0-9]{2,30}$`, "the id of a Slack workspace, such as T024BE7LD: a T, capital letters and digits"}, true
 	case "channel":
 		return pattern{`^[CDG][A-Z0-9]{2,30}$`, "the id of a Slack channel, such as C024BE91L: a C, D or G, capital letters and digits"}, true
+	case "digest":
+		return pattern{`^sha256:[0-9a-f]{64}$`, "the digest of a token: sha256: and 64 hex digits, as samlfailover token new prints it"}, true
+	case "slackuser":
+		return pattern{`^[UW][A-Z0-9]{2,30}$`, "the id of a Slack user, such as U2147483697"}, true
+	case "osuser":
+		return pattern{`^[A-Za-z0-9_][A-Za-z0-9_.@\\$-]{0,63}$`, "the name of an OS user"}, true
+	case "subject":
+		return pattern{`^[!-~]{1,255}$`, "a subject as the issuer's tokens say it (sub): at most 255 signs without a space"}, true
+	case "fingerprint":
+		return pattern{`^([0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}$`, "the SHA-256 of a certificate: 64 hex digits, with or without colons"}, true
 	case "kind":
 		return pattern{`^[a-z0-9]+:[A-Za-z0-9_.:-]{1,100}$`, "a kind of app: the vendor, a colon and a word, such as okta:amazon_aws"}, true
 	}

@@ -36,6 +36,9 @@ type Config struct {
 	Slack     Slack
 	Notify    []Sink
 	Hooks     []Hook
+	People    []Person
+	Tokens    []SharedToken
+	Groups    []Group
 	// Warnings are doubts that do not stop the program, in the order of the file.
 	Warnings []Problem
 
@@ -79,10 +82,13 @@ type document struct {
 	Moves       Moves           `yaml:"moves" doc:"How long and how often a move tries before it leaves an app to people."`
 	Store       Store           `yaml:"store" doc:"Where state is kept, and with which other controllers it is shared."`
 	Server      Server          `yaml:"server" doc:"Whether, where and to whom the controller answers over the network."`
-	Freeze      []Freeze        `yaml:"freeze" max:"100" doc:"Windows in which trust policies are not written: trust apply refuses while one holds."`
+	Freeze      []Freeze        `yaml:"freeze" max:"100" doc:"Windows in which trust policies are not written (trust apply refuses while one holds) and, if they say so, nothing is moved."`
 	Slack       Slack           `yaml:"slack" doc:"The Slack app through which people ask and decide, and where moves are told."`
 	Notify      []Sink          `yaml:"notify" max:"20" doc:"Who is told of outages, proposals, moves and findings, and of which."`
 	Hooks       []Hook          `yaml:"hooks" max:"50" doc:"URLs at which alerting systems may ask for a look, a proposal or a move; the rules decide."`
+	People      []Person        `yaml:"people" max:"1000" doc:"Who may do what, and by which identities each person is known."`
+	Tokens      []SharedToken   `yaml:"tokens" max:"200" doc:"Tokens of machines, or of several people: they can ask, and never approve. A person's own tokens stand under people."`
+	Groups      []Group         `yaml:"groups" max:"200" doc:"Roles of those whom an OIDC issuer calls members of a group and whom nobody has mapped to a person: they never approve."`
 	Schedules   Schedules       `yaml:"schedules" doc:"What runs by the clock, in UTC. It waits while a Region is suspect or a move is open."`
 }
 
@@ -232,6 +238,9 @@ type federationDoc struct {
 	Budget              int             `yaml:"budget" default:"2" min:"1" max:"20" doc:"Moves that auto may make in 24 hours; at the next one the federation drops to approve."`
 	Prefer              string          `yaml:"prefer" default:"order" enum:"order,latency" doc:"How one of several good Regions is chosen: by the order above, or by the lowest latency before the incident."`
 	Parallel            int             `yaml:"parallel" default:"4" min:"1" max:"64" doc:"Apps moved at the same time."`
+	Approvals           int             `yaml:"approvals" default:"0" min:"0" max:"5" doc:"How many others have to approve what a person asks for. 0: an operator's move runs at once. What the controller proposes takes one at least."`
+	ApprovalExpires     time.Duration   `yaml:"approval_expires" default:"30m" min:"1m" max:"24h" doc:"How long a proposal waits for approvals."`
+	EscalateAfter       time.Duration   `yaml:"escalate_after" min:"1m" max:"24h" doc:"In mode approve: after how long the controller carries out its own proposal that nobody has answered, by the rules of auto, and pages. Absent: never."`
 	OwnedBy             ownedByDoc      `yaml:"owned_by" doc:"Roles that other automation owns: they are never written, the change is printed for it instead."`
 }
 

@@ -32,6 +32,15 @@ const digestPrefix = "sha256:"
 // String writes the digest as the config has it: sha256:HEX.
 func (g Digest) String() string { return digestPrefix + hex.EncodeToString(g[:]) }
 
+// MarshalText writes what String does.
+func (g Digest) MarshalText() ([]byte, error) { return []byte(g.String()), nil }
+
+// UnmarshalText reads what ParseDigest does.
+func (g *Digest) UnmarshalText(b []byte) (err error) {
+	*g, err = ParseDigest(string(b))
+	return err
+}
+
 // DigestOf returns the digest of a token.
 func DigestOf(token string) Digest { return sha256.Sum256([]byte(token)) }
 

@@ -69,7 +69,7 @@ var importTable = []row{
 	{pkg: "failover/move", may: []string{"failover", "idp", "federation", "signin", "finding"}},
 	{pkg: "failover/move/memory", may: []string{"failover", "failover/move", "idp", "federation", "signin", "finding"}},
 	{pkg: "failover/prove", may: []string{"failover", "failover/move", "assertion", "idp", "inventory", "federation", "signin", "finding"}},
-	{pkg: "failover/controller", may: []string{"failover", "failover/move", "health", "idp", "inventory", "federation", "signin", "finding", "escape"}},
+	{pkg: "failover/controller", may: []string{"approval", "failover", "failover/move", "health", "idp", "inventory", "federation", "signin", "finding", "escape"}},
 	{pkg: "failover/crashtest"},
 	{pkg: "failover/failovertest", may: []string{"failover", "failover/move", "idp", "federation", "signin", "finding"}, suite: true},
 	{pkg: "store", may: []string{"failover", "failover/move", "inventory", "audit", "health", "federation", "finding", "secret", "signin", "filelock", "store/seal"}},

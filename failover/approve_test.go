@@ -178,7 +178,9 @@ func TestEscalation(t *testing.T) {
 		if d.Outcome != row.outcome || d.Rule != row.rule {
 			t.Errorf("%s: decided %s by %q: %s", row.why, d.Outcome, d.Rule, d.Why)
 		}
-		paged := slices.ContainsFunc(d.Findings, func(f finding.Finding) bool { return f.Code == finding.ProposalEscalated && f.Severity() == finding.Page })
+		paged := slices.ContainsFunc(d.Findings, func(f finding.Finding) bool {
+			return f.Code == finding.ProposalEscalated && f.Severity() == finding.Page
+		})
 		if escalates := d.Outcome == Move; paged != escalates || (d.Escalates == "prop-1") != escalates {
 			t.Errorf("%s: paged %v, escalates %q", row.why, paged, d.Escalates)
 		}

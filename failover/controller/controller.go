@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/samlfailover/samlfailover/approval"
 	"github.com/samlfailover/samlfailover/failover"
 	"github.com/samlfailover/samlfailover/failover/move"
 	"github.com/samlfailover/samlfailover/federation"
@@ -51,9 +52,24 @@ type Mover interface {
 	Resume(ctx context.Context, federation string) ([]failover.Result, error)
 }
 
+// Proposals keeps what the controller proposes, for people to answer. Its
+// methods are called from the loop, and from Consider.
+type Proposals interface {
+	// Offer returns the proposal that is kept for what a decision proposes; fresh
+	// says that it was not there before.
+	Offer(ctx context.Context, d failover.Decision) (p approval.Proposal, fresh bool, err error)
+	// Withdraw makes the controller's open proposals of a federation void.
+	Withdraw(ctx context.Context, federation, why string) error
+	// Asked returns the controller's open proposal of a federation, nil if there is
+	// none, or if somebody has answered it.
+	Asked(ctx context.Context, federation string) *failover.Asked
+	// Escalated ends a proposal that nobody answered: a move carried it out.
+	Escalated(ctx context.Context, id string, by failover.MoveID) error
+}
+
 // Config is what a Controller works with. Changed wakes the loop when a verdict
-// has changed (nil: it looks every DecideEvery). Brakes, Keep, IdPs, Latencies
-// and Events may be nil. Events is called from one goroutine and must not block.
+// has changed (nil: it looks every DecideEvery). Brakes, Proposals, Keep, IdPs,
+// Latencies and Events may be nil. Events is called from one goroutine and must not block.
 type Config struct {
 	Federation   federation.Federation
 	ConfigDigest string
@@ -67,6 +83,8 @@ type Config struct {
 	Mover        Mover
 	Recorder     move.Recorder
 	Brakes       move.BrakeList
+	Proposals    Proposals
+	Freezes      []federation.Freeze               // the config's windows for the federation
 	Distrusted   func() []finding.Finding          // records of the store that were changed
 	Controllers  func() []failover.ControllerState // those that live
 	IdPs         func() []failover.IdPState
@@ -92,6 +110,7 @@ type Event struct {
 	Kind       EventKind          `json:"kind"`
 	Text       string             `json:"text"`
 	Decision   *failover.Decision `json:"decision,omitempty"`
+	Proposal   *approval.Proposal `json:"proposal,omitempty"` // with EventProposal, where proposals are kept
 }
 
 // EventKind says what an Event tells.
@@ -145,6 +164,8 @@ type Controller struct {
 	lastRead time.Time
 	lastKey  string
 	paged    map[string]bool
+	offered  approval.Proposal // the controller's own, as it was offered
+	settled  bool              // proposals of a run before are withdrawn, or stand again
 	// After a move that could not be started: why, and when to try again.
 	startError error
 	notBefore  time.Time

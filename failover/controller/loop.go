@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/samlfailover/samlfailover/approval"
 	"github.com/samlfailover/samlfailover/escape"
 	"github.com/samlfailover/samlfailover/failover"
 	"github.com/samlfailover/samlfailover/finding"
@@ -43,16 +44,32 @@ func (c *Controller) evaluate(ctx context.Context) {
 	if d.Outcome != failover.Move || ctx.Err() != nil || c.halted() {
 		return
 	}
-	run := func(ctx context.Context) (failover.Result, error) {
-		return c.cfg.Mover.Run(ctx, *d.Plan, failover.Request{})
-	}
-	if _, err := c.carryOut(ctx, run); err != nil && ctx.Err() == nil && !c.halted() {
+	if _, err := c.carryOut(ctx, func(ctx context.Context) (failover.Result, error) { return c.act(ctx, d) }); err != nil && ctx.Err() == nil && !c.halted() {
 		c.cfg.Log.Error("a move did not run to its end", "federation", c.cfg.Federation.Name, "error", err)
 		c.startError, c.notBefore = err, time.Now().Add(startPause)
 		c.publish(ctx, s, c.cannotStart(time.Now()))
 		return
 	}
 	c.Kick()
+}
+
+// act carries out the controller's own decision. That it takes up a proposal
+// which nobody has answered is recorded first.
+func (c *Controller) act(ctx context.Context, d failover.Decision) (failover.Result, error) {
+	var req failover.Request
+	if d.Escalates != "" {
+		if err := c.cfg.Recorder.Record(ctx, failover.Controller, "proposal.escalated", "federation "+d.Federation, d); err != nil {
+			return failover.Result{}, fmt.Errorf("record that proposal %s is escalated: %w", d.Escalates, err)
+		}
+		req.Reason = d.Why
+	}
+	res, err := c.cfg.Mover.Run(ctx, *d.Plan, req)
+	if d.Escalates != "" && err == nil {
+		if err := c.cfg.Proposals.Escalated(ctx, d.Escalates, res.ID); err != nil {
+			c.cfg.Log.Error("the end of a proposal could not be kept", "proposal", d.Escalates, "error", err)
+		}
+	}
+	return res, err
 }
 
 // startPause is how long the loop waits after a move that could not be started,
@@ -245,28 +262,58 @@ func (c *Controller) page(ctx context.Context, d failover.Decision) {
 	c.paged = now
 }
 
-// propose keeps at most one proposal: a new one replaces the old, a hold
-// withdraws it. What cannot be recorded is not proposed.
+// propose keeps at most one proposal of the controller's own: a new one replaces
+// the old, a hold withdraws it, and one that has expired is made again. What
+// cannot be recorded is not proposed.
 func (c *Controller) propose(ctx context.Context, d failover.Decision) {
 	c.mu.Lock()
 	old := c.status.Proposal
 	c.mu.Unlock()
+	expired := c.offered.ID != "" && c.offered.At(d.At).State == approval.Expired
 	switch {
-	case d.Outcome == failover.Propose && d.Plan != nil && (old == nil || old.Digest != d.Plan.Digest):
-		if err := c.cfg.Recorder.Record(ctx, failover.Controller, "move.proposed", "federation "+d.Federation, d); err != nil {
+	case d.Outcome == failover.Propose && d.Plan != nil && (old == nil || old.Digest != d.Plan.Digest || expired):
+		fresh, err := c.offer(ctx, d)
+		if err != nil {
 			c.cfg.Log.Error("a proposal could not be recorded and is not made", "federation", d.Federation, "error", err)
 			return
 		}
+		c.settled = true
 		c.setProposal(d.Plan)
-		c.tell(Event{Kind: EventProposal, Text: d.Why + "; " + d.WouldChange, Decision: &d})
-	case d.Outcome != failover.Propose && old != nil:
-		if err := c.cfg.Recorder.Record(ctx, failover.Controller, "move.proposal-withdrawn", "federation "+d.Federation,
-			map[string]string{"digest": old.Digest, "why": d.Why}); err != nil {
+		if e := (Event{Kind: EventProposal, Text: d.Why + "; " + d.WouldChange, Decision: &d}); fresh {
+			if c.offered.ID != "" {
+				p := c.offered
+				e.Proposal, e.Text = &p, d.Why+"; an approver: samlfailover approve "+p.ID
+			}
+			c.tell(e)
+		}
+	case d.Outcome != failover.Propose && d.Escalates == "" && (old != nil || !c.settled && c.cfg.Proposals != nil):
+		c.settled = true
+		if err := c.withdraw(ctx, old, d); err != nil {
 			c.cfg.Log.Error("the end of a proposal could not be recorded", "federation", d.Federation, "error", err)
 		}
+		c.offered = approval.Proposal{}
 		c.setProposal(nil)
-		c.tell(Event{Kind: EventWithdrawn, Text: "the proposal no longer stands: " + d.Why})
+		if old != nil {
+			c.tell(Event{Kind: EventWithdrawn, Text: "the proposal no longer stands: " + d.Why})
+		}
 	}
+}
+
+// offer records a proposal; fresh says that it is a new one.
+func (c *Controller) offer(ctx context.Context, d failover.Decision) (fresh bool, err error) {
+	if c.cfg.Proposals == nil {
+		return true, c.cfg.Recorder.Record(ctx, failover.Controller, "move.proposed", "federation "+d.Federation, d)
+	}
+	c.offered, fresh, err = c.cfg.Proposals.Offer(ctx, d)
+	return fresh, err
+}
+
+// withdraw records that the controller's own proposal no longer stands.
+func (c *Controller) withdraw(ctx context.Context, old *failover.Plan, d failover.Decision) error {
+	if c.cfg.Proposals != nil {
+		return c.cfg.Proposals.Withdraw(ctx, d.Federation, d.Why)
+	}
+	return c.cfg.Recorder.Record(ctx, failover.Controller, "move.proposal-withdrawn", "federation "+d.Federation, map[string]string{"digest": old.Digest, "why": d.Why})
 }
 
 func (c *Controller) setProposal(p *failover.Plan) {

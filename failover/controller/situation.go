@@ -20,7 +20,12 @@ import (
 func (c *Controller) situation(ctx context.Context, req *failover.Request) (failover.Situation, error) {
 	f := c.cfg.Federation
 	s := failover.Situation{Now: time.Now(), Federation: f, ConfigDigest: c.cfg.ConfigDigest, Apps: c.states(),
-		Verdicts: c.cfg.Verdicts.Verdicts(), Shares: c.cfg.Shares.Shares(f.Name), Vantages: c.cfg.Vantages, Request: req}
+		Verdicts: c.cfg.Verdicts.Verdicts(), Shares: c.cfg.Shares.Shares(f.Name), Vantages: c.cfg.Vantages, Request: req, Freezes: c.cfg.Freezes}
+	if req != nil && req.Own {
+		s.Request, s.Approval = nil, req.Approval
+	} else if req == nil && c.cfg.Proposals != nil {
+		s.Asked = c.cfg.Proposals.Asked(ctx, f.Name)
+	}
 	if c.cfg.Distrusted != nil {
 		s.Distrusted = slices.Clone(c.cfg.Distrusted())
 	}
@@ -75,8 +80,12 @@ func (c *Controller) addMoves(ctx context.Context, s *failover.Situation) error 
 		if r.Result == nil {
 			continue
 		}
-		s.History = append(s.History, failover.PastMove{ID: r.ID, Cause: r.Cause, By: r.By, To: r.To, Started: r.Started,
-			Finished: r.Result.Finished, Status: r.Result.Status})
+		m := failover.PastMove{ID: r.ID, Cause: r.Cause, By: r.By, To: r.To, Started: r.Started,
+			Finished: r.Result.Finished, Status: r.Result.Status}
+		if r.Approval != nil {
+			m.Proposal = r.Approval.Proposal
+		}
+		s.History = append(s.History, m)
 	}
 	return nil
 }

@@ -48,12 +48,14 @@ type Record struct {
 	Overrides  []string        `json:"overrides,omitempty"`
 	PlanDigest string          `json:"plan_digest,omitempty"`
 	// Undoes is the move that this one takes back, if any.
-	Undoes  failover.MoveID  `json:"undoes,omitempty"`
-	Started time.Time        `json:"started"`
-	Steps   []StepRecord     `json:"steps"` // the lead first
-	Left    []failover.Left  `json:"left,omitempty"`
-	Notes   []StepNote       `json:"notes,omitempty"`
-	Result  *failover.Result `json:"result,omitempty"` // set once finished
+	Undoes failover.MoveID `json:"undoes,omitempty"`
+	// Approval is the proposal that people approved, if the move needed one.
+	Approval *failover.Approved `json:"approval,omitempty"`
+	Started  time.Time          `json:"started"`
+	Steps    []StepRecord       `json:"steps"` // the lead first
+	Left     []failover.Left    `json:"left,omitempty"`
+	Notes    []StepNote         `json:"notes,omitempty"`
+	Result   *failover.Result   `json:"result,omitempty"` // set once finished
 }
 
 // StepRecord is one app of a move. Before and RelayBefore are for people, Undo

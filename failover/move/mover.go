@@ -217,7 +217,7 @@ func startText(r Record) string {
 // recordOf makes the journal's record of a plan.
 func recordOf(p failover.Plan, req failover.Request) Record {
 	r := Record{ID: newID(), Federation: p.Federation, Cause: p.Cause, To: p.To, By: req.By, Reason: req.Reason,
-		Overrides: p.Overrides, PlanDigest: p.Digest, Left: p.Left, Started: time.Now().UTC()}
+		Overrides: p.Overrides, PlanDigest: p.Digest, Approval: req.Approval, Left: p.Left, Started: time.Now().UTC()}
 	if r.By == "" {
 		r.By = failover.Controller
 	}

@@ -26,7 +26,7 @@ func UndoOf(past Record, req failover.Request) (Record, error) {
 		return Record{}, fmt.Errorf("move %s is itself the undo of %s; to go the other way use: samlfailover move --to REGION", past.ID, past.Undoes)
 	}
 	r := Record{ID: newID(), Federation: past.Federation, Cause: failover.Switchover, By: req.By, Reason: req.Reason,
-		Overrides: req.Overrides, Undoes: past.ID, Started: time.Now().UTC()}
+		Overrides: req.Overrides, Undoes: past.ID, Approval: req.Approval, Started: time.Now().UTC()}
 	for _, s := range past.Steps {
 		wrote := past.wrote(s.App)
 		if len(wrote) == 0 {

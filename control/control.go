@@ -47,6 +47,7 @@ type Control struct {
 	Reload      func() *ReloadStatus // nil: never reloads
 	Record      Recorder
 	Events      *Broker
+	Desk        *Desk // nil: no proposals are kept
 }
 
 // MoveRequest is an operator's wish.
@@ -56,6 +57,9 @@ type MoveRequest struct {
 	Reason     string   `json:"reason"`
 	Overrides  []string `json:"overrides,omitempty"`
 	DryRun     bool     `json:"dry_run,omitempty"`
+	// Ask proposes the move instead of carrying it out, also where the policy needs
+	// no approvals.
+	Ask bool `json:"ask,omitempty"`
 }
 
 // MoveAnswer is what became of it: the decision, and the result once moved.
@@ -89,7 +93,7 @@ func request(actor Actor, f federation.Federation, r MoveRequest) (failover.Requ
 	if err := checkOverrides(r.Overrides); err != nil {
 		return failover.Request{}, err
 	}
-	return failover.Request{To: to, By: actor.String(), Reason: r.Reason, Overrides: r.Overrides}, nil
+	return failover.Request{To: to, By: actor.String(), Reason: r.Reason, Overrides: r.Overrides, Ask: r.Ask}, nil
 }
 
 // checkOverrides refuses names that are no rule.
@@ -132,7 +136,8 @@ func (c *Control) Plan(ctx context.Context, actor Actor, r MoveRequest) (failove
 	return d, err
 }
 
-// Move carries out an operator's move, unless a rule holds it; follow gets the
+// Move carries out an operator's move, unless a rule holds it; where others have to
+// approve it becomes a proposal, which is in the answer; follow gets the
 // move's events as they happen and may be nil. A move goes on when the caller's
 // context ends.
 func (c *Control) Move(ctx context.Context, actor Actor, r MoveRequest, follow func(move.Event)) (MoveAnswer, error) {
@@ -145,6 +150,9 @@ func (c *Control) Move(ctx context.Context, actor Actor, r MoveRequest, follow f
 		return MoveAnswer{}, err
 	}
 	if err := c.mayWrite(actor, f.Name); err != nil {
+		return MoveAnswer{}, err
+	}
+	if err := mayOverride(actor, f, r.Overrides); err != nil {
 		return MoveAnswer{}, err
 	}
 	req, err := request(actor, f, r)
@@ -164,7 +172,11 @@ func (c *Control) submit(ctx context.Context, actor Actor, f federation.Federati
 		defer stop()
 	}
 	d, res, err := c.Loops[f.Name].Submit(ctx, req)
-	return MoveAnswer{Decision: d, Result: res}, err
+	out := MoveAnswer{Decision: d, Result: res}
+	if err == nil && d.Outcome == failover.Propose {
+		out.Proposal, err = c.propose(ctx, actor, d, req)
+	}
+	return out, err
 }
 
 // Explanation is why things stand as they do: the decision in words, the state

@@ -26,7 +26,7 @@ type Undoer interface {
 	PreviewUndo(ctx context.Context, past move.Record) ([]move.UndoPreview, error)
 }
 
-// Undo takes a move back, unless a rule holds it; follow is as in Move. A dry
+// Undo takes a move back, unless a rule holds it or others have to approve it; follow is as in Move. A dry
 // run reads every app and writes nothing; its answer has a Preview.
 func (c *Control) Undo(ctx context.Context, actor Actor, r UndoRequest, follow func(move.Event)) (MoveAnswer, error) {
 	if r.DryRun && r.Reason == "" {
@@ -44,6 +44,9 @@ func (c *Control) Undo(ctx context.Context, actor Actor, r UndoRequest, follow f
 	}
 	if !r.DryRun {
 		if err := c.mayWrite(actor, f.Name); err != nil {
+			return MoveAnswer{}, err
+		}
+		if err := mayOverride(actor, f, r.Overrides); err != nil {
 			return MoveAnswer{}, err
 		}
 	}

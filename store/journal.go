@@ -382,26 +382,29 @@ func (j *Journal) Open(ctx context.Context) ([]move.Record, error) {
 	}
 	var all []openMove
 	for _, name := range names {
-		if j.atRest(name) {
-			continue
-		}
-		m, err := j.t.reads.openMove(ctx, name)
+		m, err := j.openOf(ctx, name)
 		if err != nil {
 			return nil, j.named(err, "list the open moves")
 		}
 		if m.head.Open != "" {
 			j.remember(m.head.Open, name)
+			all = append(all, m)
 		}
-		all = append(all, m)
 	}
 	return inOrder(all), nil
 }
 
-func (j *Journal) atRest(name string) bool {
+// openOf reads a federation's open move while nothing of it is written: the
+// leader's reads are not of one moment, and a head beside the notes of a moment
+// later would look like a store that somebody has changed.
+func (j *Journal) openOf(ctx context.Context, name string) (openMove, error) {
 	f := j.federation(name)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.known && f.head.Open == ""
+	if f.known && f.head.Open == "" {
+		return openMove{}, nil
+	}
+	return j.t.reads.openMove(ctx, name)
 }
 
 // Past implements move.Archive.

@@ -78,7 +78,8 @@ var importTable = []row{
 	{pkg: "store/seal", may: []string{"secret", "finding"}},
 	{pkg: "control", may: append([]string{"outbound", "awsaccess", "health", "health/probe", "idp", "idp/discover", "trustpolicy", "trustpolicy/fleet", "inventory", "audit", "failover", "failover/move", "failover/controller", "store", "people", "approval"}, ground...)},
 	{pkg: "server", may: append([]string{"control", "people", "outbound"}, ground...)},
-	{pkg: "app", may: append([]string{"config", "outbound", "awsaccess", "health", "health/probe", "idp", "idp/generic", "idp/okta", "idp/onelogin", "idp/pingone", "trustpolicy", "trustpolicy/fleet", "inventory", "audit", "failover", "failover/move", "failover/controller", "failover/prove", "store", "store/seal", "control", "server", "people"}, ground...)},
+	{pkg: "notify", may: append([]string{"control", "outbound", "signature"}, ground...)},
+	{pkg: "app", may: append([]string{"config", "outbound", "awsaccess", "health", "health/probe", "idp", "idp/generic", "idp/okta", "idp/onelogin", "idp/pingone", "trustpolicy", "trustpolicy/fleet", "inventory", "audit", "failover", "failover/move", "failover/controller", "failover/prove", "store", "store/seal", "control", "server", "notify", "people"}, ground...)},
 	{pkg: "app/clustertest"}, // tests only
 	{pkg: "sandbox/...", may: []string{"signin", "sandbox/..."}},
 	{pkg: "demo", may: append([]string{"app", "people", "control", "config", "sandbox/..."}, ground...)},

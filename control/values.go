@@ -2,6 +2,7 @@ package control
 
 import (
 	"io"
+	"slices"
 
 	"github.com/samlfailover/samlfailover/failover"
 	"github.com/samlfailover/samlfailover/failover/controller"
@@ -80,6 +81,16 @@ func MoveIncomplete(r MoveResult) bool { return r.Status == failover.Incomplete 
 
 // Words tells a decision in lines, escaped for a terminal.
 func Words(d Decision) []string { return failover.Explain(d) }
+
+// ResultWords tells how a move ended in one sentence.
+func ResultWords(r MoveResult) string { return move.FinishText(r) }
+
+// HoldsOutage reports whether a decision holds, for a reason that people can do
+// something about, a move that an outage may call for.
+func HoldsOutage(d Decision) bool {
+	calm := []string{"", failover.ActiveHealthy, failover.FailbackDue, failover.Confirming, failover.MoveOpen, failover.NothingToMove, failover.NotLeader}
+	return d.Outcome == failover.Hold && !slices.Contains(calm, d.Rule)
+}
 
 // TrustAlready is the state of a role that lacked nothing any more.
 const TrustAlready = fleet.Already

@@ -21,8 +21,8 @@ type Code string
 // Severity says who has to care, and when.
 type Severity string
 
-// The severities. Until notifications exist, Page means: logged as an error,
-// shown as a finding, recorded in the audit log.
+// The severities. Page means: logged as an error, shown as a finding, recorded
+// in the audit log, and told to the sinks of notifications that ask for pages.
 const (
 	Page Severity = "page" // a person must look now
 	Warn Severity = "warn" // a person should look in working hours

@@ -111,6 +111,7 @@ type Event struct {
 	Text       string             `json:"text"`
 	Decision   *failover.Decision `json:"decision,omitempty"`
 	Proposal   *approval.Proposal `json:"proposal,omitempty"` // with EventProposal, where proposals are kept
+	Finding    *finding.Finding   `json:"finding,omitempty"`  // with kind page
 }
 
 // EventKind says what an Event tells.
@@ -124,6 +125,7 @@ const (
 	EventDecision  EventKind = "decision"  // the decision has changed
 	EventProposal  EventKind = "proposal"  // a person is asked to carry out a plan
 	EventWithdrawn EventKind = "withdrawn" // the proposal no longer stands
+	EventPage      EventKind = "page"      // a finding that needs a person now
 )
 
 // Incident holds when things happened, in the newest incident. Zero times have

@@ -241,8 +241,8 @@ func (c *Controller) publish(ctx context.Context, s failover.Situation, d failov
 	c.propose(ctx, d)
 }
 
-// page tells people at once of findings that are new: until notifications
-// exist, by an error in the log and an audit record.
+// page tells people at once of findings that are new: by an error in the log, an
+// audit record, and an event for the sinks of notifications.
 func (c *Controller) page(ctx context.Context, d failover.Decision) {
 	now := map[string]bool{}
 	for _, f := range d.Findings {
@@ -258,6 +258,7 @@ func (c *Controller) page(ctx context.Context, d failover.Decision) {
 		if err := c.cfg.Recorder.Record(ctx, failover.Controller, "page", "federation "+d.Federation, f); err != nil {
 			c.cfg.Log.Error("the page is not in the audit record", "error", err)
 		}
+		c.tell(Event{Kind: EventPage, Text: f.Error(), Finding: &f})
 	}
 	c.paged = now
 }

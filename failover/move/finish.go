@@ -191,7 +191,8 @@ func plain(raw json.RawMessage) string {
 	return string(raw)
 }
 
-func finishText(res failover.Result) string {
+// FinishText tells how a move ended in one sentence.
+func FinishText(res failover.Result) string {
 	text := fmt.Sprintf("%s: %d of %d apps moved, proven to %s", res.Status, res.Moved(), res.Meant(), res.Proof)
 	if res.Why != "" && res.Status != failover.Partial { // what is not proved stands in the result
 		text += " (" + res.Why + ")"

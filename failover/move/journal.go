@@ -161,6 +161,8 @@ type Event struct {
 	Proof      failover.Level   `json:"proof,omitempty"`
 	Text       string           `json:"text"`
 	Finding    *finding.Finding `json:"finding,omitempty"`
+	// Result is how the move ended, with kind finished.
+	Result *failover.Result `json:"-"`
 }
 
 // EventKind says what an event tells.

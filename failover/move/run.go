@@ -75,7 +75,7 @@ func (x *run) run(ctx context.Context) (failover.Result, error) {
 		return res, fmt.Errorf("end move %s in the journal: %w", x.r.ID, err)
 	}
 	x.m.after(ctx, x.r, "move.finished", res)
-	x.m.emit(x.r, Event{Kind: EventFinished, Proof: res.Proof, Text: finishText(res)})
+	x.m.emit(x.r, Event{Kind: EventFinished, Proof: res.Proof, Text: FinishText(res), Result: &res})
 	return res, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -338,23 +339,34 @@ func TestGiveUp(t *testing.T) {
 func TestGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		flicker := map[Kind]Standing{Outage: Stands, Finding: Stands}
-		w.gone = func(topic Topic) Standing { return flicker[topic.Kind] }
+		var mu sync.Mutex
+		flicker := map[Kind]Standing{}
+		stand := func(outage, page Standing) {
+			mu.Lock()
+			defer mu.Unlock()
+			flicker[Outage], flicker[Finding] = outage, page
+		}
+		stand(Stands, Stands)
+		w.gone = func(topic Topic) Standing {
+			mu.Lock()
+			defer mu.Unlock()
+			return flicker[topic.Kind]
+		}
 		w.lead()
 		w.loop(control.LoopEvent{Kind: "confirmed", Text: "us-east-1 is unhealthy"})
 		w.loop(pageOf(finding.ForeignACS, "app console"))
 		synctest.Wait()
 		w.stop()
-		flicker[Outage], flicker[Finding] = Unknown, Unknown // the next leader has not looked yet
+		stand(Unknown, Unknown) // the next leader has not looked yet
 		w.lead()
 		defer w.stop()
 		time.Sleep(5 * time.Minute)
-		flicker[Finding] = Gone
+		stand(Unknown, Gone)
 		time.Sleep(20 * time.Second)
-		flicker[Finding] = Stands
+		stand(Unknown, Stands)
 		time.Sleep(5 * time.Minute)
 		want(t, "PagerDuty so far", w.pd.actions(t), []string{"trigger outage corp", "trigger page corp foreign-acs app console"})
-		flicker[Outage], flicker[Finding] = Gone, Gone
+		stand(Gone, Gone)
 		time.Sleep(time.Minute)
 		want(t, "PagerDuty at the end", w.pd.actions(t)[2:], []string{"resolve outage corp", "resolve page corp foreign-acs app console"})
 		if got := w.siem.bodies(t)[2]; got["title"] != "no longer so: us-east-1 is unhealthy" || got["over"] != true {

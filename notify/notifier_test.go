@@ -168,6 +168,8 @@ func TestRetryAfter(t *testing.T) {
 		defer w.stop()
 		w.loop(control.LoopEvent{Kind: "confirmed", Text: "down"})
 		time.Sleep(5 * time.Minute)
+		w.siem.mu.Lock()
+		defer w.siem.mu.Unlock()
 		if got := w.siem.at[1].Sub(w.siem.at[0]); got != 90*time.Second {
 			t.Errorf("the second try came after %s", got)
 		}

@@ -18,6 +18,7 @@ const (
 	RefusedIgnoreCase RefusalCode = "ignore-case"          // SAML:aud is compared without regard to case
 	RefusedExcluded   RefusalCode = "excluded-audience"    // an Allow excludes the audience by a negated operator
 	RefusedDeny       RefusalCode = "deny-edit"            // a Deny keeps the audience out
+	RefusedLast       RefusalCode = "last-audience"        // what is to go is all that a condition admits
 	RefusedTooComplex RefusalCode = "too-many-conditions"  // more foreign conditions than the proof can enumerate
 	RefusedUnprovable RefusalCode = "unproved"             // the proof found something else
 )

@@ -19,10 +19,12 @@ func newTrustRestore(p *program) *cobra.Command {
 		Short: "Put back the trust policies that trust apply has replaced",
 		Long: `restore puts back the trust policy that the last trust apply replaced in a role, or
 those of all roles of one run. The former texts come from the audit record, which is
-verified first. A role is written only if its policy still means what trust apply
-wrote: else somebody has changed it since, and it is refused and both are shown. It is
-refused too if an app, as its identity provider holds it now, points at the endpoint
-that would be taken away. A freeze does not hold it.
+verified first. The former text is written only if the role's policy still means what
+trust apply wrote. If somebody has changed it since, only the audiences that were added
+are taken out, and what others took away stays away; where that cannot be done safely
+the role is refused and both changes are shown. It is refused too if an app, as its
+identity provider holds it now, points at the endpoint that would be taken away. A
+freeze does not hold it.
 
 It shows what would go and asks first; where nobody is there to ask, give --yes. Exit
 code 1 when a role could not be written or does not read back as meant.`,

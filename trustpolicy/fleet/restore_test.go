@@ -25,42 +25,59 @@ func pointing(t *testing.T, region string) []inventory.AppRead {
 	return []inventory.AppRead{{Ref: console, ReadAt: time.Now(), ACS: acs, ACSText: acs.String()}}
 }
 
-// A former text comes back only where nothing else is lost with our addition.
+// A former text comes back only where nothing else is lost with our addition;
+// where somebody changed the role since, our addition alone is taken out, or
+// nothing, and both changes are shown.
 // spec 4.3
-func TestRestore(t *testing.T) {
+func TestRestoreAfterSomeoneNarrowedTheRole(t *testing.T) {
 	t.Parallel()
 	elsewhere := "https://eu-west-1.signin.aws.amazon.com/saml"
+	issuer := func(text string) string { return strings.Replace(text, `"]}}`, `"],"SAML:iss":"x"}}`, 1) }
 	for _, c := range []struct {
 		why    string
 		region string // where the app points
-		change func(*fakeIAM)
+		live   string // what the role holds; "" = what we wrote
 		state  State
+		want   string // what it holds then; "" = as it was
 		code   finding.Code
 	}{
-		{"still as we wrote it", "us-east-1", func(*fakeIAM) {}, Written, ""},
-		{"IAM has laid it out anew", "us-east-1", func(f *fakeIAM) { f.roles["a"].trust = " " + f.roles["a"].trust + "\n" }, Written, ""},
-		{"somebody has widened it", "us-east-1", func(f *fakeIAM) { f.roles["a"].trust = trust(prod, home, standby, elsewhere) }, Refused, finding.ChangedMeanwhile},
-		{"somebody has narrowed it", "us-east-1", func(f *fakeIAM) { f.roles["a"].trust = trust(prod, standby) }, Refused, finding.ChangedMeanwhile},
-		{"it is back already", "us-east-1", func(f *fakeIAM) { f.roles["a"].trust = trust(prod, home) }, Already, ""},
-		{"the app points there now", "us-west-2", func(*fakeIAM) {}, Refused, finding.TrustRefused},
-		{"it has become another's", "us-east-1", func(f *fakeIAM) { f.roles["a"].tags = map[string]string{"managed-by": "terraform"} }, Refused, finding.TrustOwned},
+		{"still as we wrote it", "us-east-1", "", Written, trust(prod, home, elsewhere), ""},
+		{"IAM has laid it out anew", "us-east-1", " " + trust(prod, home, elsewhere, standby) + "\n", Written, trust(prod, home, elsewhere), ""},
+		{"somebody has widened it", "us-east-1", trust(prod, home, elsewhere, standby, "https://eu-west-2.signin.aws.amazon.com/saml"), Written, trust(prod, home, elsewhere, "https://eu-west-2.signin.aws.amazon.com/saml"), ""},
+		{"somebody has narrowed it, which stays so", "us-east-1", trust(prod, home, standby), Written, trust(prod, home), ""},
+		{"somebody has narrowed it by a condition", "us-east-1", issuer(trust(prod, home, elsewhere, standby)), Written, issuer(trust(prod, home, elsewhere)), ""},
+		{"somebody has narrowed it to what we added", "us-east-1", trust(prod, standby), Refused, "", finding.ChangedMeanwhile},
+		{"somebody took our addition out", "us-east-1", issuer(trust(prod, home, elsewhere)), Already, "", ""},
+		{"somebody let another provider in by the statement", "us-east-1", strings.Replace(trust(prod, home, elsewhere, standby), `"`+provider(prod)+`"`, `["`+provider(prod)+`","`+provider(prod)+`2"]`, 1), Refused, "", finding.ChangedMeanwhile},
+		{"it is back already", "us-east-1", trust(prod, home, elsewhere), Already, "", ""},
+		{"the app points there now", "us-west-2", "", Refused, "", finding.TrustRefused},
+		{"the app points there now, and it was narrowed", "us-west-2", trust(prod, home, standby), Refused, "", finding.TrustRefused},
+		{"it has become another's", "us-east-1", "tagged", Refused, "", finding.TrustOwned},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			fx := setUp(t, func(o *Options) { o.Federation.Apps = []federation.AppRef{console} })
-			fx.prod.add("/", "a", trust(prod, home))
+			fx.prod.add("/", "a", trust(prod, home, elsewhere))
 			var writes []Write
 			o := ApplyOptions{Before: func(_ context.Context, w Write) error { writes = append(writes, w); return nil }}
 			fx.apply(t, fx.plan(t), o)
-			c.change(fx.prod)
+			switch c.live {
+			case "":
+			case "tagged":
+				fx.prod.roles["a"].tags = map[string]string{"managed-by": "terraform"}
+			default:
+				fx.prod.roles["a"].trust = c.live
+			}
 			was := fx.prod.roles["a"].trust
 			r, err := fx.Restore(t.Context(), writes[:1:1], pointing(t, c.region), o)
 			if err != nil || r.Outcomes[0].State != c.state || c.code != "" && r.Outcomes[0].Finding.Code != c.code {
 				t.Errorf("%s: %+v, %v", c.why, r, err)
 				return
 			}
-			now := fx.prod.roles["a"].trust
-			if c.state == Written && (now != trust(prod, home) || len(writes) != 2) || c.state != Written && now != was {
-				t.Errorf("%s: %s", c.why, now)
+			if c.want == "" {
+				c.want = was
+			}
+			if now := fx.prod.roles["a"].trust; now != c.want || (c.state == Written) != (len(writes) == 2) {
+				t.Errorf("%s: %d writes\n got %s\nwant %s", c.why, len(writes), now, c.want)
 			}
 			if c.code == finding.ChangedMeanwhile && (r.Outcomes[0].Finding.Evidence["difference"] == "" || !strings.Contains(r.Outcomes[0].Finding.Evidence["change"], standby)) {
 				t.Errorf("%s: both are not shown: %v", c.why, r.Outcomes[0].Finding.Evidence)

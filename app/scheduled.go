@@ -148,9 +148,9 @@ func readinessReport(f federation.Federation, shares []inventory.Share, now time
 		b.WriteString("Not known: the roles were never scanned.\n")
 		return b.String()
 	}
-	b.WriteString("| Region | ready | of | scanned |\n| --- | --- | --- | --- |\n")
+	b.WriteString("| Region | ready | of | excepted | scanned |\n| --- | --- | --- | --- | --- |\n")
 	for _, sh := range shares {
-		fmt.Fprintf(&b, "| %s | %d | %d | %s |\n", sh.Region, sh.Ready, sh.Total, sh.TakenAt.UTC().Format(time.RFC3339))
+		fmt.Fprintf(&b, "| %s | %d | %d | %d | %s |\n", sh.Region, sh.Ready, sh.Total, sh.Excepted, sh.TakenAt.UTC().Format(time.RFC3339))
 	}
 	for _, sh := range shares {
 		for i, n := range sh.NotReady {

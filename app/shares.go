@@ -24,10 +24,13 @@ type shares struct {
 	have map[string][]inventory.Share
 	idps map[string][]inventory.Provider // by federation
 	read map[string]time.Time            // modification time of what was loaded
+	// until is when the shares change by themselves: an exception ends, and what
+	// it kept out counts again (spec 5.6).
+	until map[string]time.Time
 }
 
 func newShares(k inventory.Keeper, feds []federation.Federation, log *slog.Logger) *shares {
-	return &shares{keeper: k, feds: feds, log: log, have: map[string][]inventory.Share{}, idps: map[string][]inventory.Provider{}, read: map[string]time.Time{}}
+	return &shares{keeper: k, feds: feds, log: log, have: map[string][]inventory.Share{}, idps: map[string][]inventory.Provider{}, read: map[string]time.Time{}, until: map[string]time.Time{}}
 }
 
 // Shares implements controller.Shares.
@@ -86,7 +89,8 @@ func (s *shares) watch(ctx context.Context, changed func(federation string)) {
 	}
 }
 
-// stale reports whether the kept scan is another one than ours.
+// stale reports whether the kept scan is another one than ours, or ours counts
+// otherwise by now.
 func (s *shares) stale(name string) bool {
 	info, err := os.Stat(s.keeper.RolesPath(name))
 	if err != nil {
@@ -94,17 +98,16 @@ func (s *shares) stale(name string) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !info.ModTime().Equal(s.read[name])
+	end := s.until[name]
+	return !info.ModTime().Equal(s.read[name]) || !end.IsZero() && !time.Now().Before(end)
 }
 
 func (s *shares) keep(f federation.Federation, snap inventory.Snapshot) {
-	var out []inventory.Share
-	for _, r := range f.Regions {
-		out = append(out, snap.Share(r))
-	}
+	now := time.Now()
+	out := inventory.Shares(snap, f, now)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.have[f.Name], s.idps[f.Name] = out, providersIn(snap)
+	s.have[f.Name], s.idps[f.Name], s.until[f.Name] = out, providersIn(snap), f.Policy.NextExpiry(now)
 }
 
 // providers returns the SAML providers that the last scan of a federation saw.

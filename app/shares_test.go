@@ -35,6 +35,38 @@ func rolesKept(t *testing.T, k inventory.Keeper, federation string, roles int, a
 	return snap
 }
 
+// spec 5.6: when an exception ends, what it kept out counts again, without a scan
+// and without a restart.
+func TestSharesAfterAnException(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		k := inventory.Keeper{Dir: t.TempDir()}
+		f := corp("corp")
+		f.Policy.Exceptions = []federation.Exception{{Account: "111122223333", Regions: []signin.Region{west}, Owner: "legal", Reason: "residency", Expires: time.Now().Add(time.Hour)}}
+		snap := rolesKept(t, k, "corp", 3, time.Now())
+		for i := range snap.Accounts[0].Roles {
+			snap.Accounts[0].Roles[i].Account = "111122223333"
+		}
+		if err := k.SaveRoles(snap); err != nil {
+			t.Fatal(err)
+		}
+		s := newShares(k, []federation.Federation{f}, slog.New(slog.DiscardHandler))
+		s.load()
+		ctx, cancel := context.WithCancel(t.Context())
+		var watch sync.WaitGroup
+		watch.Go(func() { s.watch(ctx, func(string) {}) })
+		if got := readyIn(s, "corp"); got != 0 {
+			t.Errorf("%d count while they are excepted", got)
+		}
+		time.Sleep(time.Hour + 5*reloadEvery)
+		if got := readyIn(s, "corp"); got != 3 {
+			t.Errorf("%d count after the exception", got)
+		}
+		cancel()
+		watch.Wait()
+	})
+}
+
 // readyIn returns the ready roles for west.
 func readyIn(s *shares, federation string) int {
 	for _, sh := range s.Shares(federation) {
@@ -125,7 +157,7 @@ func TestReadinessReport(t *testing.T) {
 	s := newShares(k, []federation.Federation{corp("corp")}, slog.New(slog.DiscardHandler))
 	s.keep(corp("corp"), snap)
 	got := readinessReport(corp("corp"), s.Shares("corp"), now)
-	for _, want := range []string{"# Readiness of corp, 2026-01-02T03:04:05Z", "| us-west-2 | 2 | 3 | 2026-01-02T02:04:05Z |", "| us-east-1 | 0 | 3 |", "## Not ready for us-west-2", `role/evil\u001b[31m`} {
+	for _, want := range []string{"# Readiness of corp, 2026-01-02T03:04:05Z", "| us-west-2 | 2 | 3 | 0 | 2026-01-02T02:04:05Z |", "| us-east-1 | 0 | 3 |", "## Not ready for us-west-2", `role/evil\u001b[31m`} {
 		if !strings.Contains(got, want) {
 			t.Errorf("the report lacks %q:\n%s", want, got)
 		}

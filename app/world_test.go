@@ -84,7 +84,7 @@ func newPlace(t *testing.T, edits ...string) *place {
 	if err := w.WriteDir(p.dir); err != nil {
 		t.Fatal(err)
 	}
-	p.configure(append([]string{"min_ready_share: 0.95", "min_ready_share: 0.5"}, edits...)...)
+	p.configure(append([]string{"min_ready_share: 0.9", "min_ready_share: 0.5"}, edits...)...)
 	return p
 }
 

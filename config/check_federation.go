@@ -15,7 +15,7 @@ import (
 func (c *checker) federation(i int) federation.Federation {
 	doc, path := c.doc.Federations[i], fmt.Sprintf("federations[%d]", i)
 	f := federation.Federation{Name: doc.Name, Partition: partitionOf(doc.Regions), Regions: doc.Regions, Policy: federation.Policy{
-		Mode: federation.Mode(doc.Mode), AcceptFewerVantages: doc.AcceptFewerVantages, MinReadyShare: doc.MinReadyShare,
+		Mode: federation.Mode(doc.Mode), AcceptFewerVantages: doc.AcceptFewerVantages, MinReadyShare: doc.MinReadyShare, ShareOver: doc.ShareOver,
 		MustBeReady: doc.MustBeReady, InventoryMaxAge: doc.InventoryMaxAge, Cooldown: doc.Cooldown, Budget: doc.Budget,
 		Prefer: federation.Preference(doc.Prefer), Parallel: doc.Parallel, OwnedBy: federation.OwnedBy(doc.OwnedBy),
 		Approvals: doc.Approvals, ApprovalExpires: doc.ApprovalExpires, EscalateAfter: doc.EscalateAfter,
@@ -26,6 +26,8 @@ func (c *checker) federation(i int) federation.Federation {
 	f.Accounts = c.accounts(path, doc, f.Partition)
 	f.Policy.Relay = c.relay(path, doc)
 	c.mustBeReady(path, doc, f)
+	c.shareOver(path, doc, f)
+	f.Policy.Exceptions = c.exceptions(path, doc, f)
 	c.ownedBy(path, doc)
 	c.mode(path, doc)
 	return f
@@ -216,12 +218,8 @@ func (c *checker) role(path, arn string, accounts []string, p signin.Partition) 
 }
 
 func (c *checker) mustBeReady(path string, doc federationDoc, f federation.Federation) {
-	var ids []string
-	for _, a := range f.Accounts {
-		ids = append(ids, a.ID)
-	}
 	for i, arn := range doc.MustBeReady {
-		c.role(fmt.Sprintf("%s.must_be_ready[%d]", path, i), arn, ids, f.Partition)
+		c.role(fmt.Sprintf("%s.must_be_ready[%d]", path, i), arn, ids(f.Accounts), f.Partition)
 	}
 }
 

@@ -208,7 +208,7 @@ func risk(path, before, after string) string {
 		return "how long a proposal waits for people"
 	case field == "policy.accept_fewer_vantages" && after == "true":
 		return "fewer vantages are enough for a move"
-	case field == "policy.min_ready_share", strings.HasPrefix(field, "policy.must_be_ready"):
+	case field == "policy.min_ready_share", field == "policy.share_over", strings.HasPrefix(field, "policy.exceptions"), strings.HasPrefix(field, "policy.must_be_ready"):
 		return "which readiness a move needs"
 	case strings.HasPrefix(field, "apps["), field == "lead":
 		return "which apps move"

@@ -70,6 +70,10 @@ func TestGoodFile(t *testing.T) {
 			{ID: "044455556666", Providers: []string{"arn:aws:iam::044455556666:saml-provider/Okta"}}},
 		Policy: federation.Policy{Mode: federation.Auto, AcceptFewerVantages: true, MinReadyShare: 0.9, MustBeReady: []string{"arn:aws:iam::111122223333:role/OnCall"},
 			InventoryMaxAge: 12 * time.Hour, Cooldown: 10 * time.Minute, Budget: 3, Prefer: federation.PreferLatency, Parallel: 8, ApprovalExpires: 30 * time.Minute,
+			ShareOver: []string{"arn:aws:iam::111122223333:role/OnCall", "arn:aws:iam::111122223333:role/Admin"},
+			Exceptions: []federation.Exception{
+				{Role: "arn:aws:iam::111122223333:role/Payroll", Account: "111122223333", Regions: []signin.Region{region("us-west-2")}, Owner: "payroll team", Reason: "data residency", Expires: time.Date(2027, 7, 1, 0, 0, 0, 0, time.UTC)},
+				{Account: "044455556666", Regions: []signin.Region{region("us-west-2"), region("eu-west-1")}, Owner: "legal", Reason: "contract with the works council", Expires: time.Date(2028, 1, 1, 0, 0, 0, 0, time.UTC)}},
 			Relay:   signin.RelayPolicy{SetWhenEmpty: true, Map: []signin.RelayMapping{{Old: "https://corp.my.connect.aws/home", New: page}}},
 			OwnedBy: federation.OwnedBy{Names: []string{"tf-*"}, Paths: []string{"/terraform/*"}, Tags: []string{"managed-by=terraform", "cdk:*"}}},
 	}, {

@@ -231,7 +231,8 @@ type federationDoc struct {
 	Accounts            []accountDoc    `yaml:"accounts" max:"20000" doc:"The AWS accounts that people sign in to."`
 	RelayState          string          `yaml:"relaystate" default:"keep" enum:"keep,set" doc:"What an app with an empty RelayState gets: it stays empty, or it is set to the console of the target Region."`
 	RelayStateMap       []mappingDoc    `yaml:"relaystate_map" max:"1000" doc:"Exact landing pages that need an exact replacement."`
-	MinReadyShare       float64         `yaml:"min_ready_share" default:"0.95" min:"0.01" max:"1" doc:"Share of roles that must be able to serve a Region before auto goes there."`
+	MinReadyShare       float64         `yaml:"min_ready_share" default:"0.95" min:"0.01" max:"1" doc:"Share of roles that must be able to serve a Region before auto goes there, over share_over or else in every account. A person may go below it."`
+	ShareOver           []string        `yaml:"share_over" unique:"true" max:"1000" doc:"ARNs of the roles over which min_ready_share is taken. Absent: over the roles of each account, and the account with the lowest share counts."`
 	MustBeReady         []string        `yaml:"must_be_ready" unique:"true" max:"1000" doc:"ARNs of roles without which auto does not move."`
 	InventoryMaxAge     time.Duration   `yaml:"inventory_max_age" default:"24h" min:"1m" max:"720h" doc:"Readiness older than this counts as unknown for auto; it never stops a person."`
 	Cooldown            time.Duration   `yaml:"cooldown" default:"30m" min:"1s" max:"24h" doc:"Quiet time between two moves of auto. It never binds a person."`
@@ -241,6 +242,7 @@ type federationDoc struct {
 	Approvals           int             `yaml:"approvals" default:"0" min:"0" max:"5" doc:"How many others have to approve what a person asks for. 0: an operator's move runs at once. What the controller proposes takes one at least."`
 	ApprovalExpires     time.Duration   `yaml:"approval_expires" default:"30m" min:"1m" max:"24h" doc:"How long a proposal waits for approvals."`
 	EscalateAfter       time.Duration   `yaml:"escalate_after" min:"1m" max:"24h" doc:"In mode approve: after how long the controller carries out its own proposal that nobody has answered, by the rules of auto, and pages. Absent: never."`
+	Exceptions          []exceptionDoc  `yaml:"exceptions" max:"1000" doc:"Roles and accounts that are kept out of Regions on purpose: their trust policies are not written for them, and they are counted apart."`
 	OwnedBy             ownedByDoc      `yaml:"owned_by" doc:"Roles that other automation owns: they are never written, the change is printed for it instead."`
 }
 

@@ -59,6 +59,7 @@ func (t Trust) Readiness(q ReadinessQuery, now time.Time) (ReadinessReport, erro
 	if err != nil {
 		return ReadinessReport{}, err
 	}
+	snap = snap.Excepting(t.Federation.Policy, now)
 	out := ReadinessReport{Federation: t.Federation.Name, TakenAt: snap.TakenAt, Regions: t.Federation.Regions, Roles: []RoleReadiness{},
 		Stale: now.Sub(snap.TakenAt) > t.Federation.Policy.InventoryMaxAge}
 	if !q.Region.IsZero() {
@@ -67,8 +68,10 @@ func (t Trust) Readiness(q ReadinessQuery, now time.Time) (ReadinessReport, erro
 		}
 		out.Regions = []signin.Region{q.Region}
 	}
-	for _, r := range out.Regions {
-		out.Shares = append(out.Shares, snap.Share(r))
+	for _, s := range inventory.Shares(snap, t.Federation, now) {
+		if slices.Contains(out.Regions, s.Region) {
+			out.Shares = append(out.Shares, s)
+		}
 	}
 	for _, a := range snap.Accounts {
 		for _, role := range a.Roles {
@@ -89,7 +92,13 @@ func (t Trust) Readiness(q ReadinessQuery, now time.Time) (ReadinessReport, erro
 			}
 		}
 	}
-	out.Findings = slices.Concat(Problems(snap), ProviderProblems(snap), fleet.Expiring(snap, now), onlyUSEast1(t.Federation, snap))
+	out.Findings = slices.Concat(Problems(snap), ProviderProblems(snap), fleet.Expiring(snap, now), onlyUSEast1(t.Federation, snap),
+		inventory.EndingExceptions(t.Federation, now))
+	for _, s := range out.Shares {
+		if s.Dropped != nil {
+			out.Findings = append(out.Findings, *s.Dropped)
+		}
+	}
 	return out, nil
 }
 

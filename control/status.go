@@ -83,6 +83,7 @@ type RegionStatus struct {
 	Reason     string            `json:"reason"`
 	Ready      int               `json:"ready"`
 	Roles      int               `json:"roles"`
+	Excepted   int               `json:"excepted,omitempty"`  // kept out on purpose, in neither Ready nor Roles
 	ScannedAt  time.Time         `json:"scanned_at,omitzero"` // zero: never scanned
 	NotReady   []finding.Finding `json:"not_ready,omitempty"`
 	Verdict    *health.Verdict   `json:"verdict,omitempty"`
@@ -180,7 +181,7 @@ func regionStatus(r signin.Region, verdicts []health.Verdict, shares []inventory
 	}
 	for _, s := range shares {
 		if s.Region == r {
-			out.Ready, out.Roles, out.ScannedAt, out.NotReady = s.Ready, s.Total, s.TakenAt, s.NotReady
+			out.Ready, out.Roles, out.Excepted, out.ScannedAt, out.NotReady = s.Ready, s.Total, s.Excepted, s.TakenAt, s.NotReady
 		}
 	}
 	if e, ok := r.Endpoint(); ok {

@@ -68,13 +68,14 @@ func (t Trust) Scan(ctx context.Context) (inventory.Snapshot, error) {
 		last = inventory.Snapshot{}
 	}
 	snap := t.Fleet.Scan(ctx, last)
+	snap.Was = inventory.Best(last, t.Federation, snap.TakenAt)
 	if err := ctx.Err(); err != nil {
 		return snap, fmt.Errorf("scan of %s was interrupted, the last scan stays in force: %w", t.Federation.Name, err)
 	}
 	if err := t.Keeper.SaveRoles(snap); err != nil {
 		return snap, fmt.Errorf("keep the scan of %s: %w", t.Federation.Name, err)
 	}
-	return snap, nil
+	return snap.Excepting(t.Federation.Policy, time.Now()), nil
 }
 
 // Plan scans and computes what has to be added.

@@ -89,6 +89,11 @@ func (v *view) findings() []finding.Finding {
 			out = append(out, s.state.App.Findings...)
 		}
 	}
+	for _, s := range v.s.Shares {
+		if s.Dropped != nil {
+			out = append(out, *s.Dropped)
+		}
+	}
 	return append(out, v.s.Distrusted...)
 }
 

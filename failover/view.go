@@ -276,16 +276,61 @@ func (v *view) ready(r signin.Region) (bool, string) {
 		return !v.auto, why
 	}
 	for _, must := range v.policy.MustBeReady {
-		if f, missing := notReady(share, must); missing {
+		if f, missing := v.needed(share, must); missing {
 			return false, fmt.Sprintf("%s must be ready and is not: %s", must, f)
 		}
 	}
 	text := fmt.Sprintf("%d of %d roles will work in %s", share.Ready, share.Total, r)
-	const rounding = 1e-9
-	if share.Fraction()+rounding < v.policy.MinReadyShare {
-		return false, fmt.Sprintf("%s, less than min_ready_share %g", text, v.policy.MinReadyShare)
+	if share.Excepted > 0 {
+		text += fmt.Sprintf(" (%d more are excepted)", share.Excepted)
+	}
+	if why := v.tooFew(share); why != "" {
+		return false, text + ", " + why
 	}
 	return true, text
+}
+
+// tooFew says why a share is less than min_ready_share, "" if it is not. It is
+// taken over the roles of share_over, else in every account (spec 6.1): a raw
+// count would let many new roles hide a few that do not work. What was read too
+// long ago does not count for auto (spec 6.2).
+func (v *view) tooFew(s inventory.Share) string {
+	const rounding = 1e-9
+	short := func(ready, total int) bool {
+		return total > 0 && float64(ready)/float64(total)+rounding < v.policy.MinReadyShare
+	}
+	less := fmt.Sprintf("less than min_ready_share %g", v.policy.MinReadyShare)
+	switch t := s.Lowest; {
+	case s.Over != nil:
+		ready := s.Over.Ready
+		if v.auto {
+			ready -= s.Over.Stale
+		}
+		if short(ready, s.Over.Total) {
+			return fmt.Sprintf("and of share_over %d of %d, %s", ready, s.Over.Total, less)
+		}
+	case v.auto && len(s.Stale) > 0:
+		return fmt.Sprintf("but account %s was last read longer ago than max_age %s", s.Stale[0], v.policy.InventoryMaxAge)
+	case t.Total > 0 && short(t.Ready, t.Total) && t.Total < s.Total:
+		return fmt.Sprintf("and in account %s %d of %d, %s", t.Account, t.Ready, t.Total, less)
+	case short(s.Ready, s.Total):
+		return less
+	}
+	return ""
+}
+
+// needed says why a role that must be ready is not, as far as is known.
+func (v *view) needed(s inventory.Share, role string) (string, bool) {
+	if f, missing := notReady(s, role); missing {
+		return f, true
+	}
+	if slices.Contains(s.Missing, role) {
+		return "the last scan did not see it", true
+	}
+	if ref, _, _, _, err := federation.ParseRoleARN(role); err == nil && v.auto && slices.Contains(s.Stale, ref.Account) {
+		return "account " + ref.Account + " was last read too long ago", true
+	}
+	return "", false
 }
 
 // share returns the readiness for r; why says that it is not known.
@@ -297,6 +342,8 @@ func (v *view) share(r signin.Region) (share inventory.Share, why string) {
 	}
 	limit := v.policy.InventoryMaxAge
 	switch age := v.s.Now.Sub(share.TakenAt); {
+	case share.Total == 0 && share.Excepted > 0:
+		return share, fmt.Sprintf("every role is excepted from %s", r)
 	case share.Total == 0:
 		return share, "no role has been scanned for " + r.String()
 	case limit > 0 && age > limit:

@@ -84,17 +84,21 @@ type OwnedBy struct {
 // Policy is what a federation's owner decided. Zero values mean the defaults
 // that config fills in.
 type Policy struct {
-	Mode                Mode               `json:"mode"`
-	AcceptFewerVantages bool               `json:"accept_fewer_vantages"`
-	MinReadyShare       float64            `json:"min_ready_share"` // 0..1
-	MustBeReady         []string           `json:"must_be_ready,omitempty"`
-	InventoryMaxAge     time.Duration      `json:"inventory_max_age"`
-	Cooldown            time.Duration      `json:"cooldown"` // binds auto only
-	Budget              int                `json:"budget"`   // auto moves in 24 h, the next one drops to approve
-	Prefer              Preference         `json:"prefer"`   // order | latency
-	Relay               signin.RelayPolicy `json:"relay"`
-	OwnedBy             OwnedBy            `json:"owned_by"`
-	Parallel            int                `json:"parallel"` // apps moved at once
+	Mode                Mode    `json:"mode"`
+	AcceptFewerVantages bool    `json:"accept_fewer_vantages"`
+	MinReadyShare       float64 `json:"min_ready_share"` // 0..1
+	// ShareOver are the ARNs of the roles over which MinReadyShare is taken; none:
+	// over the roles of each account, and the lowest counts.
+	ShareOver       []string           `json:"share_over,omitempty"`
+	Exceptions      []Exception        `json:"exceptions,omitempty"`
+	MustBeReady     []string           `json:"must_be_ready,omitempty"`
+	InventoryMaxAge time.Duration      `json:"inventory_max_age"`
+	Cooldown        time.Duration      `json:"cooldown"` // binds auto only
+	Budget          int                `json:"budget"`   // auto moves in 24 h, the next one drops to approve
+	Prefer          Preference         `json:"prefer"`   // order | latency
+	Relay           signin.RelayPolicy `json:"relay"`
+	OwnedBy         OwnedBy            `json:"owned_by"`
+	Parallel        int                `json:"parallel"` // apps moved at once
 	// Approvals is how many others a person's move needs, 0 for none; the
 	// controller's own proposals need one at least.
 	Approvals       int           `json:"approvals"`

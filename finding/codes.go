@@ -46,6 +46,16 @@ const (
 	SoleVantage        Code = "sole-vantage"
 	AudTooWide         Code = "aud-too-wide"
 	RoleNotReady       Code = "role-not-ready"
+	RoleExcepted       Code = "role-excepted"
+	ExceptionExpired   Code = "exception-expired"
+	ExceptionEnding    Code = "exception-ending"
+	ReadinessDropped   Code = "readiness-dropped"
+	RegionNotEnabled   Code = "region-not-enabled"
+	RegionsUnreadable  Code = "regions-unreadable"
+	RegionInUse        Code = "region-in-use"
+	EncryptionRequired Code = "encryption-required"
+	ServingWrites      Code = "serving-can-write"
+	ServingUnverified  Code = "serving-unverified"
 	TrustRefused       Code = "trust-edit-refused"
 	TrustProtected     Code = "trust-protected"
 	TrustOwned         Code = "trust-owned-elsewhere"
@@ -135,6 +145,16 @@ var list = []Registered{
 	{SoleVantage, Warn, "One vantage only: our own network fault can look like an outage."},
 	{AudTooWide, Page, "A trust policy admits a sign-in endpoint on a host that is not AWS's."},
 	{RoleNotReady, Warn, "A role does not admit logins at a standby Region."},
+	{RoleExcepted, Info, "A role is kept out of a Region on purpose: an exception of the config says so."},
+	{ExceptionExpired, Warn, "An exception of the config has ended; what it kept out counts again."},
+	{ExceptionEnding, Warn, "An exception of the config ends within 30 days."},
+	{ReadinessDropped, Page, "Suddenly far fewer roles are ready for a Region than at the scan before."},
+	{RegionNotEnabled, Warn, "An account has not enabled an opt-in Region, so nobody can sign in to it there."},
+	{RegionsUnreadable, Warn, "Which Regions an account has enabled could not be read."},
+	{RegionInUse, Info, "People seem to work in a Region that is none of the federation's."},
+	{EncryptionRequired, Warn, "An IAM SAML provider requires encrypted assertions, and the app's endpoint is not the provider's own."},
+	{ServingWrites, Warn, "The identity that serves can write to IAM, or become one that can."},
+	{ServingUnverified, Info, "Whether the identity that serves can write to IAM could not be found out."},
 	{TrustRefused, Warn, "A trust policy cannot be edited provably safely."},
 	{TrustProtected, Info, "A role that only AWS may change."},
 	{TrustOwned, Warn, "A role that other automation owns; the change is printed for it instead."},

@@ -21,6 +21,9 @@ const (
 	NotReady    Readiness = "not-ready"
 	Conditional Readiness = "conditional"
 	Unknown     Readiness = "unknown"
+	// Excepted is a role that is kept out of a Region on purpose, whatever its
+	// policy says. No scan says so: see Excepting.
+	Excepted Readiness = "excepted"
 )
 
 // Role is one federated IAM role as last scanned. Trust is the decoded trust
@@ -82,49 +85,7 @@ type Snapshot struct {
 	Federation string        `json:"federation"`
 	TakenAt    time.Time     `json:"taken_at"`
 	Accounts   []AccountScan `json:"accounts"`
-}
-
-// Share is the readiness of a federation for one Region: a share with names.
-type Share struct {
-	Region      signin.Region     `json:"region"`
-	Total       int               `json:"total"`
-	Ready       int               `json:"ready"`
-	Conditional int               `json:"conditional"`
-	Unknown     int               `json:"unknown"`
-	NotReady    []finding.Finding `json:"not_ready,omitempty"` // subject = role ARN
-	TakenAt     time.Time         `json:"taken_at"`
-}
-
-// Fraction returns Ready/Total, 0 when there is no role at all.
-func (s Share) Fraction() float64 {
-	if s.Total == 0 {
-		return 0
-	}
-	return float64(s.Ready) / float64(s.Total)
-}
-
-// Share counts the snapshot's roles for one Region.
-func (s Snapshot) Share(r signin.Region) Share {
-	out := Share{Region: r, TakenAt: s.TakenAt}
-	for _, a := range s.Accounts {
-		for _, role := range a.Roles {
-			out.Total++
-			rr := role.In(r)
-			switch rr.State {
-			case Ready:
-				out.Ready++
-				continue
-			case Conditional:
-				out.Conditional++
-			case Unknown:
-				out.Unknown++
-			}
-			if rr.Finding != nil {
-				out.NotReady = append(out.NotReady, *rr.Finding)
-			}
-		}
-	}
-	return out
+	Was        []Was         `json:"was,omitempty"` // the best shares of the day before, by Region
 }
 
 // In returns the answer for one Region, unknown if the scan did not look at it.

@@ -32,7 +32,7 @@ func (w *World) config() string {
 		line("      - id: %q\n        name: %s\n        providers: [%q]\n        scan_role: %s\n        enforce_role: %s",
 			a.ID, a.Name, a.Provider, a.ScanRole, a.EnforceRole)
 	}
-	line("    min_ready_share: 0.95 # three of the %d roles cannot be mended by an edit of their policy alone", len(d.Roles))
+	line("    min_ready_share: 0.9 # in every account: three of the %d roles cannot be mended by an edit of their policy alone", len(d.Roles))
 	line("    owned_by:\n      tags: [%q]", seed.OwnerTag+"="+seed.OwnerTagValue)
 	line("health: {%s}", w.probing)
 	line("store:\n  dir: %s\n  embedded: {ballast: 0} # a world to throw away needs no reserve on the disk", dataDir)

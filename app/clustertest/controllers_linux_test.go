@@ -140,7 +140,7 @@ func (p *place) configOf(c *controller) string {
 	for _, edit := range [][2]string{
 		{`(?m)^  proxy: .*\n`, ""},
 		{`(?m)^    accept_fewer_vantages.*\n`, ""},
-		{`min_ready_share: 0.95.*`, "min_ready_share: 0.5"},
+		{`min_ready_share: 0.9 .*`, "min_ready_share: 0.5"},
 		{`(?m)^health: .*`, "health: {interval: 1s, fast_interval: 200ms, timeout: 2s, fall: 2, rise: 3}"},
 		{`(?ms)^store:.*`, ""},
 	} {

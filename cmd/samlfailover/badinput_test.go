@@ -16,7 +16,7 @@ import (
 // enough, so that nothing but the case at hand holds a move.
 func (l *lived) acceptedWith(t *testing.T, pairs ...string) map[string]string {
 	t.Helper()
-	return l.edited(t, append([]string{"min_ready_share: 0.95", "min_ready_share: 0.1", "mode: auto", "mode: approve", "accept_fewer_vantages: true", "inventory_max_age: 24h"}, pairs...)...)
+	return l.edited(t, append([]string{"min_ready_share: 0.9", "min_ready_share: 0.1", "mode: auto", "mode: approve", "accept_fewer_vantages: true", "inventory_max_age: 24h"}, pairs...)...)
 }
 
 // Bad config: a clear message, the right exit code, and nobody outside was

@@ -161,7 +161,7 @@ func TestIdPAppsBeforeThereIsAFederation(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := c.Federations()[0]
-	if f.Name != "workforce" || f.Policy.Mode != federation.Observe || f.Policy.MinReadyShare != 0.95 || len(f.Policy.OwnedBy.Tags) != 1 || f.Accounts[0].EnforceRole == "" {
+	if f.Name != "workforce" || f.Policy.Mode != federation.Observe || f.Policy.MinReadyShare != 0.9 || len(f.Policy.OwnedBy.Tags) != 1 || f.Accounts[0].EnforceRole == "" {
 		t.Errorf("the extended federation: %+v", f)
 	}
 }

@@ -75,7 +75,7 @@ func (p *program) showMatrix(r control.ReadinessReport, q control.ReadinessQuery
 	}
 	p.line("")
 	for _, s := range r.Shares {
-		p.line("%d of %d roles will work in %s.", s.Ready, s.Total, s.Region)
+		p.line("%d of %d roles will work in %s%s.", s.Ready, s.Total, s.Region, besides(s.Excepted))
 	}
 	heading := []string{"ROLE"}
 	for _, g := range r.Regions {

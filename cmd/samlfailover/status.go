@@ -202,7 +202,7 @@ func regionLine(r control.RegionStatus, now time.Time) []string {
 		since = now.Sub(r.Since).Round(time.Second).String()
 	}
 	if !r.ScannedAt.IsZero() {
-		ready = fmt.Sprintf("%d of %d", r.Ready, r.Roles)
+		ready = fmt.Sprintf("%d of %d", r.Ready, r.Roles) + besides(r.Excepted)
 	}
 	why := escape.Terminal(r.Reason)
 	if r.State == "healthy" && !r.Suspect {
@@ -285,7 +285,7 @@ func (p *program) showExplanation(e control.Explanation, rules bool) {
 				}
 			}
 		}
-		p.line("  %d of %d roles are ready for it", r.Ready, r.Roles)
+		p.line("  %d of %d roles are ready for it%s", r.Ready, r.Roles, besides(r.Excepted))
 		p.showGrouped(r.NotReady)
 	}
 	if rules {

@@ -15,11 +15,11 @@ import (
 // showReadiness prints the share of ready roles per Region, with the names and
 // reasons of those that are not, if wanted.
 func (p *program) showReadiness(fed federation.Federation, snap control.Snapshot, names bool) {
-	rows := [][]string{{"REGION", "READY", "OF", "NOT READY", "CONDITIONAL", "UNKNOWN"}}
+	rows := [][]string{{"REGION", "READY", "OF", "NOT READY", "CONDITIONAL", "UNKNOWN", "EXCEPTED"}}
 	for _, r := range fed.Regions {
 		s := snap.Share(r)
 		bad := s.Total - s.Ready - s.Conditional - s.Unknown
-		rows = append(rows, []string{r.String(), count(s.Ready), count(s.Total), count(bad), count(s.Conditional), count(s.Unknown)})
+		rows = append(rows, []string{r.String(), count(s.Ready), count(s.Total), count(bad), count(s.Conditional), count(s.Unknown), count(s.Excepted)})
 	}
 	p.table(rows)
 	if names {
@@ -32,6 +32,14 @@ func (p *program) showReadiness(fed federation.Federation, snap control.Snapshot
 }
 
 func count(n int) string { return fmt.Sprint(n) }
+
+// besides says how many more are excepted, nothing if none is.
+func besides(excepted int) string {
+	if excepted == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%d excepted besides)", excepted)
+}
 
 // showGrouped prints findings in groups that share what is wrong and the next
 // step, one line for each role or app; --output json has the evidence.
@@ -112,6 +120,9 @@ func (p *program) showTrustPlan(plan control.TrustPlan, out string) {
 		denies = fmt.Sprintf("%d whose Deny needs an approver, ", t.Denies)
 	}
 	p.line("%d federated roles in %d accounts: %d complete, %d to edit, %s%d that will not be written.", t.Roles, t.Accounts, t.Complete, t.Edits, denies, t.Refused)
+	if t.Excepted > 0 {
+		p.line("%d of them are excepted from a Region or more, and not written for it.", t.Excepted)
+	}
 	if len(plan.Denies) > 0 {
 		p.line("")
 		p.line("Edits of Deny statements [needs-approver]: apply does not write them. Have the identity team make them by hand.")

@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -11,6 +12,7 @@ import (
 	"github.com/samlfailover/samlfailover/failover"
 	"github.com/samlfailover/samlfailover/failover/move"
 	"github.com/samlfailover/samlfailover/federation"
+	"github.com/samlfailover/samlfailover/finding"
 	"github.com/samlfailover/samlfailover/health"
 	"github.com/samlfailover/samlfailover/signin"
 )
@@ -247,6 +249,23 @@ func TestHeldRequestMovesNothing(t *testing.T) {
 		_, d, err = c.Consider(t.Context(), &failover.Request{To: west, By: "ann", Reason: "look"})
 		if err != nil || d.Outcome != failover.Move || w.see().runs != 0 {
 			t.Errorf("considering decided %s by %s (%v) with %d moves", d.Outcome, d.Rule, err, w.see().runs)
+		}
+	})
+}
+
+// spec 6.2: a sudden drop of the share is paged, in log and audit, once.
+func TestReadinessDropPages(t *testing.T) {
+	story(t, federation.Auto, nil, func(t *testing.T, w *world, c *Controller) {
+		elapse(time.Minute)
+		if w.count("page") != 0 {
+			t.Errorf("paged in calm times: %v", w.see().recorded)
+		}
+		w.mu.Lock()
+		w.dropped = &finding.Finding{Code: finding.ReadinessDropped, Subject: "federation corp in us-west-2", What: "fewer", Remedy: "look"}
+		w.mu.Unlock()
+		elapse(10 * time.Minute)
+		if w.count("page") != 1 || !slices.ContainsFunc(c.Status().Decision.Findings, func(f finding.Finding) bool { return f.Code == finding.ReadinessDropped }) {
+			t.Errorf("recorded %v, found %v", w.see().recorded, c.Status().Decision.Findings)
 		}
 	})
 }

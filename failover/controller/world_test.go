@@ -12,6 +12,7 @@ import (
 	"github.com/samlfailover/samlfailover/failover"
 	"github.com/samlfailover/samlfailover/failover/move"
 	"github.com/samlfailover/samlfailover/federation"
+	"github.com/samlfailover/samlfailover/finding"
 	"github.com/samlfailover/samlfailover/health"
 	"github.com/samlfailover/samlfailover/idp"
 	"github.com/samlfailover/samlfailover/inventory"
@@ -46,6 +47,7 @@ type world struct {
 	slow     time.Duration // how long a move takes
 	status   failover.Status
 	changed  chan struct{}
+	dropped  *finding.Finding // of the share of west
 }
 
 func newWorld() *world {
@@ -84,7 +86,9 @@ func (w *world) Verdicts() []health.Verdict {
 }
 
 func (w *world) Shares(string) []inventory.Share {
-	return []inventory.Share{{Region: east, Total: 10, Ready: 10, TakenAt: time.Now()}, {Region: west, Total: 10, Ready: 10, TakenAt: time.Now()}}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return []inventory.Share{{Region: east, Total: 10, Ready: 10, TakenAt: time.Now()}, {Region: west, Total: 10, Ready: 10, TakenAt: time.Now(), Dropped: w.dropped}}
 }
 
 func (w *world) Read(ctx context.Context, app federation.AppRef) (idp.App, time.Time, error) {

@@ -57,6 +57,9 @@ type Totals struct {
 	Edits    int `json:"edits"`
 	Denies   int `json:"deny_edits"`
 	Refused  int `json:"refused"`
+	// Excepted are roles that an exception keeps out of a Region or more. They are
+	// counted among the others too: by what they lack elsewhere.
+	Excepted int `json:"excepted"`
 }
 
 // share is one account's part of a plan.
@@ -65,6 +68,7 @@ type share struct {
 	elsewhere      []RoleEdit
 	refused, notes []finding.Finding
 	roles, whole   int
+	excepted       int
 }
 
 // Plan computes what has to be added so that every role of the snapshot admits
@@ -76,6 +80,7 @@ func (f *Fleet) Plan(ctx context.Context, snap inventory.Snapshot) (TrustPlan, e
 	if snap.Federation != f.Federation.Name {
 		return TrustPlan{}, fmt.Errorf("plan trust policies of federation %q: the snapshot is of federation %q", f.Federation.Name, snap.Federation)
 	}
+	snap = snap.Excepting(f.Federation.Policy, time.Now())
 	ends, err := f.endpoints(f.apps(ctx), scanned(snap.Accounts))
 	if err != nil {
 		return TrustPlan{}, fmt.Errorf("plan trust policies of federation %q: %w", f.Federation.Name, err)
@@ -97,7 +102,7 @@ func (f *Fleet) Plan(ctx context.Context, snap inventory.Snapshot) (TrustPlan, e
 		})
 	})
 	out := f.collect(shares)
-	out.Notes = append(out.Notes, ends.notes...)
+	out.Notes = slices.Concat(out.Notes, ends.notes, inventory.EndingExceptions(f.Federation, out.MadeAt))
 	return out, nil
 }
 
@@ -111,6 +116,7 @@ func (f *Fleet) collect(shares []share) TrustPlan {
 		out.Notes = append(out.Notes, s.notes...)
 		out.Totals.Roles += s.roles
 		out.Totals.Complete += s.whole
+		out.Totals.Excepted += s.excepted
 	}
 	out.Totals.Accounts, out.Totals.Edits, out.Totals.Denies, out.Totals.Refused = len(shares), len(out.Edits), len(out.Denies), len(out.Refused)
 	return out
@@ -127,8 +133,13 @@ func (f *Fleet) planAccount(ctx context.Context, a federation.Account, scan inve
 		out.refused = append(out.refused, *unreadable(a, fmt.Errorf("open account %s for reading: %w", a.ID, err)))
 		return out
 	}
-	want := ends.request(a, f.Federation.Regions)
+	everywhere := ends.request(a, f.Federation.Regions)
 	for _, role := range scan.Roles {
+		want := everywhere
+		if regions := f.allowed(a.ID, role.ARN, f.Federation.Regions); len(regions) < len(f.Federation.Regions) {
+			out.excepted++
+			want = ends.request(a, regions)
+		}
 		out.notes = append(append(out.notes, wide(role)...), uncertain(role)...)
 		var planned *RoleEdit
 		why := ends.unsure(a, candidate{arn: role.ARN, text: role.Trust})
@@ -182,6 +193,16 @@ func (f *Fleet) planRole(ctx context.Context, api IAM, a federation.Account, rol
 	return edit(a, live, p), why
 }
 
+// allowed returns the Regions that no exception keeps a role out of now: for the
+// others it is not written (spec 5.6).
+func (f *Fleet) allowed(account, role string, regions []signin.Region) []signin.Region {
+	now := time.Now()
+	return slices.DeleteFunc(slices.Clone(regions), func(r signin.Region) bool {
+		_, kept := f.Federation.Policy.Excepted(account, role, r, now)
+		return kept
+	})
+}
+
 // edit describes a proposal; nil when it is none.
 func edit(a federation.Account, c candidate, p proposal) *RoleEdit {
 	if p.text == "" {
@@ -214,7 +235,7 @@ func reread(ctx context.Context, api IAM, c candidate) (candidate, *finding.Find
 // beyondHelp names a role that lacks no audience and is not ready all the same.
 func beyondHelp(role inventory.Role) *finding.Finding {
 	for _, r := range role.Regions {
-		if r.State == inventory.Ready || r.State == inventory.Conditional || r.Finding == nil {
+		if r.State == inventory.Ready || r.State == inventory.Conditional || r.State == inventory.Excepted || r.Finding == nil {
 			continue
 		}
 		out := *r.Finding

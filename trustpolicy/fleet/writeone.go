@@ -96,7 +96,7 @@ func (r *run) proposal(a federation.Account, live candidate) (proposal, *finding
 	if why := r.ends.unsure(a, live); why != nil {
 		return proposal{}, why
 	}
-	return consider(r.Federation.Policy.OwnedBy, live, r.ends.request(a, r.plan.Regions))
+	return consider(r.Federation.Policy.OwnedBy, live, r.ends.request(a, r.allowed(a.ID, live.arn, r.plan.Regions)))
 }
 
 // write records, writes and reads back.

@@ -92,7 +92,7 @@ func TestCompose(t *testing.T) {
 	base := c.Federations()[0]
 	base.Policy.Mode = federation.Observe
 	if f := fs[0]; f.Name != "prod" || f.Lead != "On-call console" || len(f.Apps) != 3 || len(f.Regions) != 4 || len(f.Accounts) != 2 || f.Accounts[0].ExternalID != "c0ffee-17" ||
-		!cmp.Equal(f.Policy, base.Policy, cmp.Comparer(func(a, b signin.RelayMapping) bool { return a.Old == b.Old && a.New.String() == b.New.String() })) {
+		!cmp.Equal(f.Policy, base.Policy, same, cmp.Comparer(func(a, b signin.RelayMapping) bool { return a.Old == b.Old && a.New.String() == b.New.String() })) {
 		t.Errorf("the extended federation: %+v\nwas: %+v", f, base)
 	}
 	if f := fs[1]; f.Policy.Mode != federation.Observe || f.Apps[0].Name != "AWS: \"dev\" #1" || f.Apps[1].Name != "0oa10" || f.Apps[2].Name != "0oa11" || f.Apps[3].Name != "0oa12" ||

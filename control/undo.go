@@ -38,6 +38,11 @@ func (c *Control) Undo(ctx context.Context, actor Actor, r UndoRequest, follow f
 	if err := checkOverrides(r.Overrides); err != nil {
 		return MoveAnswer{}, err
 	}
+	if !r.DryRun {
+		if err := c.mayAct(); err != nil { // first: who does not lead need not know the newest move
+			return MoveAnswer{}, err
+		}
+	}
 	f, past, err := c.undoable(ctx, actor, r)
 	if err != nil {
 		return MoveAnswer{}, err

@@ -49,7 +49,7 @@ func Discover(ctx context.Context, s Setup, extra []federation.Account, progress
 
 func surveyor(s Setup, base *awsaccess.Access, progress func(fleet.Progress)) func(context.Context, []federation.Account) ([]inventory.AccountScan, error) {
 	return func(ctx context.Context, accounts []federation.Account) ([]inventory.AccountScan, error) {
-		return fleet.Survey(ctx, fleet.Options{Federation: federation.Federation{Accounts: accounts}, Open: opener(base), Log: s.Log, Progress: progress})
+		return fleet.Survey(ctx, fleet.Options{Federation: federation.Federation{Accounts: accounts}, Open: opener(base), Pace: float64(s.Config.AWS.IAMPace), Log: s.Log, Progress: progress})
 	}
 }
 

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"log/slog"
 
 	"github.com/samlfailover/samlfailover/awsaccess"
 	"github.com/samlfailover/samlfailover/config"
@@ -63,8 +62,8 @@ func opener(a *awsaccess.Access) fleet.Opener {
 	}
 }
 
-// newFleet returns one federation's trust policies; apps returns its apps as
-// last read.
-func newFleet(f federation.Federation, a *awsaccess.Access, apps func(context.Context) []inventory.AppRead, log *slog.Logger, progress func(fleet.Progress)) (*fleet.Fleet, error) {
-	return fleet.New(fleet.Options{Federation: f, Open: opener(a), Apps: apps, Log: log, Progress: progress})
+// newFleet returns one federation's trust policies, which are looked at with the
+// configured pace; apps returns its apps as last read.
+func newFleet(s Setup, f federation.Federation, a *awsaccess.Access, apps func(context.Context) []inventory.AppRead, progress func(fleet.Progress)) (*fleet.Fleet, error) {
+	return fleet.New(fleet.Options{Federation: f, Open: opener(a), Pace: float64(s.Config.AWS.IAMPace), Apps: apps, Log: s.Log, Progress: progress})
 }

@@ -84,7 +84,7 @@ func (s *engine) scan(ctx context.Context, f federation.Federation) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	fl, err := newFleet(f, s.base, lastApps(f, s.keeper, s.vendors, s.o.Log), s.o.Log, nil)
+	fl, err := newFleet(s.o.Setup, f, s.base, lastApps(f, s.keeper, s.vendors, s.o.Log), nil)
 	if err != nil {
 		return err
 	}

@@ -85,7 +85,7 @@ func openTrust(s Setup, name, resume string, actor control.Actor, progress func(
 		return nil, err
 	}
 	keeper := inventory.Keeper{Dir: inventoryDir(s.Config.Store.Dir)}
-	fl, err := newFleet(fed, base, lastApps(fed, keeper, tenants, s.Log), s.Log, progress)
+	fl, err := newFleet(s, fed, base, lastApps(fed, keeper, tenants, s.Log), progress)
 	if err != nil {
 		network.Close()
 		return nil, err

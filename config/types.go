@@ -108,6 +108,7 @@ type AWS struct {
 	SecretAccessKey Ref             `yaml:"secret_access_key" doc:"Reference to the secret access key."`
 	SessionToken    Ref             `yaml:"session_token" doc:"Reference to the session token of temporary keys."`
 	Profile         string          `yaml:"profile" pattern:"profile" doc:"Profile in the shared AWS files, instead of keys."`
+	IAMPace         int             `yaml:"iam_calls_per_second" default:"5" min:"1" max:"50" doc:"How many calls a second IAM gets from a scan or a trust apply, in each account. AWS publishes no limit; your own automation shares it."`
 }
 
 // Tenant is one tenant of an identity provider. URL is its origin, without a

@@ -6,17 +6,11 @@ import (
 	"slices"
 	"sync"
 
-	"golang.org/x/time/rate"
-
 	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/finding"
 	"github.com/samlfailover/samlfailover/inventory"
 	"github.com/samlfailover/samlfailover/trustpolicy"
 )
-
-// writesPerSecond is the pace of writes in one account. IAM does not publish its
-// request rates.
-const writesPerSecond = 4
 
 // State is what became of one role.
 type State string
@@ -170,7 +164,6 @@ type run struct {
 type writer struct {
 	api   IAM
 	quota int
-	pace  *rate.Limiter
 	err   *finding.Finding
 }
 
@@ -213,8 +206,8 @@ func (r *run) open(ctx context.Context, id string) *writer {
 		return w
 	}
 	a, _ := r.account(id)
-	w = &writer{pace: rate.NewLimiter(writesPerSecond, 1)}
-	api, err := r.Open(ctx, a, ToWrite)
+	w = &writer{}
+	api, err := r.dial(ctx, a, ToWrite)
 	if err != nil {
 		w.err = unreadable(a, fmt.Errorf("open account %s for writing: %w", id, err))
 		w.err.Remedy = "check the account's enforce_role, its trust policy and the base credentials"

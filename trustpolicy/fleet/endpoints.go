@@ -128,7 +128,7 @@ func (f *Fleet) current(ctx context.Context) (endpoints, error) {
 	}
 	read := make([][]inventory.Provider, len(f.Federation.Accounts))
 	f.eachAccount(func(i int, a federation.Account) {
-		api, err := f.Open(ctx, a, ToRead)
+		api, err := f.dial(ctx, a, ToRead)
 		if err != nil {
 			f.Log.Warn("an account's SAML providers could not be read", "account", a.ID, "err", err)
 			return

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"golang.org/x/time/rate"
 
 	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/inventory"
@@ -45,6 +46,7 @@ type Options struct {
 	Log        *slog.Logger   // nil: nothing is logged
 	Progress   func(Progress) // called by one goroutine at a time; nil: no progress
 	Parallel   int            // accounts at once; 0 = 8
+	Pace       float64        // IAM calls a second in one account, reads and writes together; 0 = as fast as IAM answers
 	ReadBack   time.Duration  // how long a write may take to show; 0 = one minute
 	// Apps returns the federation's apps as last read: an endpoint that is one
 	// provider's alone is taken from there. nil, or none: every sign-in arrives at
@@ -67,8 +69,9 @@ type Progress struct {
 // two Apply at once would fight over the same documents.
 type Fleet struct {
 	Options
-	everything bool       // Survey: not only what the federation lists
-	mu         sync.Mutex // serialises Progress
+	everything bool                     // Survey: not only what the federation lists
+	mu         sync.Mutex               // serialises Progress, guards turns
+	turns      map[string]*rate.Limiter // by account
 }
 
 // New checks the options.

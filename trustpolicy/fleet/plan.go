@@ -128,7 +128,7 @@ func (f *Fleet) planAccount(ctx context.Context, a federation.Account, scan inve
 		out.refused = append(out.refused, *scan.Error)
 		return out
 	}
-	api, err := f.Open(ctx, a, ToRead)
+	api, err := f.dial(ctx, a, ToRead)
 	if err != nil {
 		out.refused = append(out.refused, *unreadable(a, fmt.Errorf("open account %s for reading: %w", a.ID, err)))
 		return out

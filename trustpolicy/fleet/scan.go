@@ -104,7 +104,7 @@ func unreadable(a federation.Account, err error) *finding.Finding {
 func (f *Fleet) scanAccount(ctx context.Context, a federation.Account, last inventory.Snapshot) (inventory.AccountScan, []reading, error) {
 	var found []reading
 	out := inventory.AccountScan{ID: a.ID, Name: a.Name, ReadAt: time.Now()}
-	api, err := f.Open(ctx, a, ToRead)
+	api, err := f.dial(ctx, a, ToRead)
 	if err != nil {
 		return out, nil, fmt.Errorf("open account %s for reading: %w", a.ID, err)
 	}

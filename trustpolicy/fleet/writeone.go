@@ -107,9 +107,6 @@ func (r *run) write(ctx context.Context, w *writer, wr Write, name string, out *
 		r.stop(why)
 		return Refused, &why
 	}
-	if err := w.pace.Wait(ctx); err != nil {
-		return Failed, failure(wr, err)
-	}
 	err := put(ctx, w.api, name, wr.After)
 	out.After = Digest(wr.After)
 	for wait := firstPoll; err != nil && passing(err) && pause(ctx, wait); wait *= 2 {

@@ -102,7 +102,9 @@ func (h *Handler) act(ctx context.Context, q query.Request, now time.Time) (any,
 	if !ok {
 		return nil, query.Errorf(http.StatusForbidden, "InvalidClientTokenId", "The security token included in the request is invalid.")
 	}
-	if !acc.TakeToken() {
+	turn := acc.TakeToken()
+	acc.CountCall(q.Action, !turn)
+	if !turn {
 		return nil, query.Errorf(http.StatusBadRequest, "Throttling", "Rate exceeded")
 	}
 	c := call{q, h.Cloud, acc, who}

@@ -209,5 +209,6 @@ func updateTrust(c call) (any, *query.Error) {
 	if !c.account.ChangeRole(r.Name, func(r *world.Role) { r.Trust = document }) {
 		return nil, noSuch("The role with name %s cannot be found.", r.Name)
 	}
+	c.account.CountWrite(r.Name)
 	return nil, nil
 }

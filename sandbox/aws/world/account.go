@@ -29,6 +29,7 @@ type Account struct {
 	roles        map[string]*Role // by lower-case name: IAM names are unique whatever the case
 	providers    map[string]*Provider
 	regions      map[signin.Region]bool // opt-in Regions that are enabled
+	tally        Tally
 }
 
 // Role is an IAM role. Allow lists the API actions that its sessions may call

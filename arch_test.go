@@ -81,6 +81,7 @@ var importTable = []row{
 	{pkg: "notify", may: append([]string{"control", "outbound", "signature"}, ground...)},
 	{pkg: "app", may: append([]string{"config", "outbound", "awsaccess", "health", "health/probe", "idp", "idp/generic", "idp/okta", "idp/onelogin", "idp/pingone", "trustpolicy", "trustpolicy/fleet", "inventory", "audit", "failover", "failover/move", "failover/controller", "failover/prove", "store", "store/seal", "control", "server", "notify", "people"}, ground...)},
 	{pkg: "app/clustertest"}, // tests only
+	{pkg: "app/scaletest"},   // tests only
 	{pkg: "sandbox/...", may: []string{"signin", "sandbox/..."}},
 	{pkg: "demo", may: append([]string{"app", "people", "control", "config", "sandbox/..."}, ground...)},
 	{pkg: "cmd/...", may: append([]string{"app", "people", "control", "config", "demo", "sandbox/..."}, ground...)},

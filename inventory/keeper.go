@@ -1,11 +1,13 @@
 package inventory
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -115,21 +117,31 @@ func (k Keeper) save(federation, kind string, v any) error {
 		return fmt.Errorf("keep %s of %s: %w", kind, federation, err)
 	}
 	sum := sha256.Sum256(body)
-	raw, err := json.Marshal(envelope{Kind: kind, Version: version, SavedAt: time.Now().UTC(), Sum: hex.EncodeToString(sum[:]), Body: body})
+	head, err := json.Marshal(envelope{Kind: kind, Version: version, SavedAt: time.Now().UTC(), Sum: hex.EncodeToString(sum[:]), Body: json.RawMessage("0")})
 	if err != nil {
 		return fmt.Errorf("keep %s of %s: %w", kind, federation, err)
 	}
-	if err := k.replace(path, kind, raw); err != nil {
+	// The body may be tens of megabytes: it is put into its place in the file, not
+	// in memory.
+	head = bytes.TrimSuffix(head, []byte("0}"))
+	if err := k.replace(path, kind, head, body, []byte("}")); err != nil {
 		return fmt.Errorf("keep %s of federation %s in %s: %w", kind, federation, k.Dir, err)
 	}
 	return nil
 }
 
-func (k Keeper) replace(path, kind string, raw []byte) error {
+func (k Keeper) replace(path, kind string, parts ...[]byte) error {
 	if err := os.MkdirAll(k.Dir, 0o700); err != nil {
 		return err
 	}
-	temp, err := writeTemp(k.Dir, raw)
+	temp, err := writeTemp(k.Dir, func(f io.Writer) error {
+		for _, part := range parts {
+			if _, err := f.Write(part); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	if err != nil {
 		return err
 	}
@@ -145,9 +157,8 @@ func (k Keeper) replace(path, kind string, raw []byte) error {
 // rotate puts the present file away: as the earlier copy if it can be loaded, as
 // the damaged one if not, so that damage never replaces a good copy.
 func (k Keeper) rotate(path, kind string) error {
-	var any json.RawMessage
 	to := path + earlierCopy
-	switch err := k.load(path, kind, &any); {
+	switch _, err := k.body(path, kind); {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
@@ -159,12 +170,15 @@ func (k Keeper) rotate(path, kind string) error {
 // copyOver gives the content of path a second name without a moment in which
 // path is missing.
 func copyOver(path, to string) error {
-	raw, err := os.ReadFile(path)
+	from, err := os.Open(path)
 	if err != nil {
 		return err
 	}
-	temp, err := writeTemp(filepath.Dir(to), raw)
-	if err != nil {
+	temp, err := writeTemp(filepath.Dir(to), func(f io.Writer) error {
+		_, err := io.Copy(f, from)
+		return err
+	})
+	if err = errors.Join(err, from.Close()); err != nil {
 		return err
 	}
 	if err := os.Rename(temp, to); err != nil {
@@ -173,14 +187,14 @@ func copyOver(path, to string) error {
 	return nil
 }
 
-// writeTemp writes a durable file with mode 0600 and returns its name.
-func writeTemp(dir string, raw []byte) (string, error) {
+// writeTemp makes a durable file with mode 0600 of what fill writes, and returns
+// its name.
+func writeTemp(dir string, fill func(io.Writer) error) (string, error) {
 	f, err := os.CreateTemp(dir, ".new-*")
 	if err != nil {
 		return "", err
 	}
-	_, err = f.Write(raw)
-	if err == nil {
+	if err = fill(f); err == nil {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
@@ -202,28 +216,38 @@ func syncDir(dir string) error {
 
 // load reads and checks one file.
 func (k Keeper) load(path, kind string, into any) error {
+	body, err := k.body(path, kind)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return damaged(path, kind, err.Error())
+	}
+	return nil
+}
+
+func damaged(path, kind, why string) error {
+	return fmt.Errorf("load the kept %s: %s: %s: %w; scan again to replace it, the copy before it is in %s", kind, path, why, ErrCorrupt, filepath.Base(path)+earlierCopy)
+}
+
+// body returns what a file holds, checked.
+func (k Keeper) body(path, kind string) ([]byte, error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
-		return fmt.Errorf("load the kept %s: %w", kind, err)
-	}
-	bad := func(why string) error {
-		return fmt.Errorf("load the kept %s: %s: %s: %w; scan again to replace it, the copy before it is in %s", kind, path, why, ErrCorrupt, filepath.Base(path)+earlierCopy)
+		return nil, fmt.Errorf("load the kept %s: %w", kind, err)
 	}
 	var e envelope
 	if err := json.Unmarshal(raw, &e); err != nil {
-		return bad("it is not JSON (" + err.Error() + ")")
+		return nil, damaged(path, kind, "it is not JSON ("+err.Error()+")")
 	}
 	sum := sha256.Sum256(e.Body)
 	switch {
 	case e.Kind != kind:
-		return bad(fmt.Sprintf("it holds %q, not %s", e.Kind, kind))
+		return nil, damaged(path, kind, fmt.Sprintf("it holds %q, not %s", e.Kind, kind))
 	case e.Version != version:
-		return fmt.Errorf("load the kept %s: %s was written by another version of this program (format %d, known %d); scan again", kind, path, e.Version, version)
+		return nil, fmt.Errorf("load the kept %s: %s was written by another version of this program (format %d, known %d); scan again", kind, path, e.Version, version)
 	case hex.EncodeToString(sum[:]) != e.Sum:
-		return bad("its content does not match its checksum")
+		return nil, damaged(path, kind, "its content does not match its checksum")
 	}
-	if err := json.Unmarshal(e.Body, into); err != nil {
-		return bad(err.Error())
-	}
-	return nil
+	return e.Body, nil
 }

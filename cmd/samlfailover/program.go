@@ -69,6 +69,7 @@ type program struct {
 
 	output  string // --output: text or json
 	verbose bool
+	streams bool // the command prints events before its result, with --output json
 }
 
 // run parses and executes; it returns the exit code.
@@ -189,16 +190,23 @@ func (p *program) json() bool { return p.output == "json" }
 
 // printJSON writes one JSON value on a line of its own.
 func (p *program) printJSON(v any) error {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
+	enc := json.NewEncoder(visible{p.Out}) // which writes a value whole, in one call
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
-		return fmt.Errorf("encode the answer: %w", err)
-	}
-	if _, err := p.Out.Write(visibleJSON(b.Bytes())); err != nil {
-		return fmt.Errorf("write the answer: %w", err)
+		return fmt.Errorf("print the answer: %w", err)
 	}
 	return nil
+}
+
+// visible passes JSON on as visibleJSON.
+type visible struct{ to io.Writer }
+
+// Write implements io.Writer.
+func (v visible) Write(text []byte) (int, error) {
+	if _, err := v.to.Write(visibleJSON(text)); err != nil {
+		return 0, err
+	}
+	return len(text), nil
 }
 
 // visibleJSON writes the characters that could act on a terminal (direction

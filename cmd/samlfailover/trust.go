@@ -13,8 +13,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/samlfailover/samlfailover/app"
 	"github.com/samlfailover/samlfailover/control"
@@ -55,24 +57,50 @@ func resumeTrust(p *program, c configured, id string) (*app.TrustRun, error) {
 	return run, asUsage(err)
 }
 
-// trustProgress shows long work on a terminal, one line that is redrawn; else
-// nothing: the result says it all.
+// How often long work is told of: a terminal's line is redrawn, a log gets lines
+// at most so often and none of what is done before, a program gets events.
+const (
+	redrawEvery = 100 * time.Millisecond
+	lineEvery   = 10 * time.Second
+	eventEvery  = time.Second
+)
+
+// trustProgress shows long work: as a bar on a terminal, as events between the
+// lines of --output json where the command streams, else as a line now and then.
 func (p *program) trustProgress() func(control.TrustProgress) {
-	f, ok := p.Err.(*os.File)
-	if !ok || p.json() || !isTTY(f) {
+	f := &follower{pause: lineEvery, show: func(s step) { fmt.Fprintln(p.Err, s.words()) }}
+	terminal, ok := p.Err.(*os.File)
+	switch {
+	case p.json() && p.streams:
+		f.pause, f.lastAlone = eventEvery, true
+		f.show = func(s step) { _ = p.printJSON(s) } // the result will say that nobody listens
+	case p.json():
 		return nil
-	}
-	return func(pr control.TrustProgress) {
-		total := ""
-		if pr.Total > 0 {
-			total = fmt.Sprintf("/%d", pr.Total)
-		}
-		fmt.Fprintf(f, "\r\x1b[K%s %d%s %s", pr.Stage, pr.Done, total, escape.Terminal(pr.Text))
-		if pr.Total > 0 && pr.Done == pr.Total {
-			fmt.Fprint(f, "\r\x1b[K")
+	case ok && isTTY(terminal):
+		f.pause = redrawEvery
+		f.show = func(s step) {
+			fmt.Fprintf(terminal, "\r\x1b[K%s", s.bar(widthOf(terminal)))
+			if s.Total > 0 && s.Done >= s.Total {
+				fmt.Fprint(terminal, "\r\x1b[K")
+			}
 		}
 	}
+	return func(pr control.TrustProgress) { f.take(pr, time.Now()) }
 }
+
+// widthOf is how many characters a terminal's line has.
+func widthOf(f *os.File) int {
+	if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+		return width
+	}
+	return 80
+}
+
+// streaming says in a command's help what --output json prints.
+const streaming = `
+With --output json every line is a JSON object: those with "event":"progress" say how far
+the work is, how fast it goes (rate, a second) and how many seconds are left; the last
+line, which has no "event", is the result.`
 
 func newTrustScan(p *program) *cobra.Command {
 	var c configured
@@ -82,9 +110,11 @@ func newTrustScan(p *program) *cobra.Command {
 		Long: `scan reads the trust policy of every role in the federation's accounts and says, per
 Region, how many roles would let people in there, and why the others would not. It
 changes nothing in AWS; the result is kept for the controller. Exit code 1 when an
-account could not be read.`,
+account could not be read.
+` + streaming,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			p.streams = true
 			run, err := openTrust(p, c)
 			if err != nil {
 				return err
@@ -182,9 +212,11 @@ A plan file is a request: it says which roles to look at, never what to write. A
 that was stopped or killed is finished with --resume and its id; no role is written twice.
 
 It shows the plan and asks first; where nobody is there to ask, give --yes. Exit code 1
-when a role could not be written or does not read back as meant.`,
+when a role could not be written or does not read back as meant.
+` + streaming,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			p.streams = true
 			if resume != "" && len(args) > 0 {
 				return usagef("a resumed run has its own plan; give --resume or a file, not both")
 			}

@@ -62,7 +62,8 @@ func (f *Fleet) assess(ctx context.Context, accounts []inventory.AccountScan, fo
 			case err != nil:
 				role.Regions = f.unjudged(*role, err)
 			default:
-				role.Regions = f.judge(*role, r.policy, r.providers, ends)
+				policy, _ := trustpolicy.Parse(role.Trust) // it was parsed before
+				role.Regions = f.judge(*role, policy, r.providers, ends)
 			}
 		}
 		accounts[i].Notes = slices.DeleteFunc(slices.Clone(accounts[i].Notes), func(n finding.Finding) bool { return slices.Contains(noteCodes(), n.Code) })
@@ -146,10 +147,11 @@ func quota(ctx context.Context, api IAM) (int, error) {
 	return int(sum.SummaryMap[quotaKey]), nil
 }
 
-// reading is a role's policy as read, to be judged: the providers of the
-// federation that it names, or why it cannot be parsed.
+// reading is what a role's policy was found to be, to be judged when every
+// account was read: the providers of the federation that it names, or why it
+// cannot be parsed. The policy is parsed again then: that is quick, and parsed
+// policies of a large fleet take many times the room of their texts.
 type reading struct {
-	policy    trustpolicy.Policy
 	providers []string
 	err       error
 }
@@ -163,10 +165,11 @@ func (f *Fleet) read(a federation.Account, r types.Role) (role inventory.Role, r
 		text = aws.ToString(r.AssumeRolePolicyDocument)
 	}
 	role.Trust = text
-	if read.policy, read.err = trustpolicy.Parse(text); read.err != nil {
+	policy, err := trustpolicy.Parse(text)
+	if read.err = err; err != nil {
 		return role, read, f.mentions(a, text)
 	}
-	read.providers = federated(read.policy.Providers())
+	read.providers = federated(policy.Providers())
 	if !f.everything {
 		read.providers = slices.DeleteFunc(read.providers, func(arn string) bool { return !slices.Contains(a.Providers, arn) })
 	}

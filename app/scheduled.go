@@ -26,7 +26,7 @@ func (s *engine) schedule(record *trail, seat *seat) []job {
 	return []job{
 		{name: "app_reads", when: at.AppReads, always: true, run: func(ctx context.Context) error { return readAll(ctx, seat.loops) }},
 		{name: "token_check", when: at.TokenCheck, always: true, run: s.checkTokens},
-		{name: "trust_scan", when: at.TrustScan, run: func(ctx context.Context) error { return s.scanAll(ctx) }},
+		{name: "trust_scan", when: at.TrustScan, run: func(ctx context.Context) error { return s.scanAll(ctx, record) }},
 		{name: "report", when: at.Report, run: func(context.Context) error { return s.report() }},
 		{name: "audit_head", when: at.AuditHead, always: true, run: func(context.Context) error { return appendHead(at.AuditHeadFile, record.Head()) }},
 	}
@@ -62,14 +62,14 @@ func (s *engine) checkTokens(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// scanAll reads every federation's roles; it only looks.
-func (s *engine) scanAll(ctx context.Context) error {
+// scanAll reads every federation's roles and tells what drifted; it only looks.
+func (s *engine) scanAll(ctx context.Context, record control.Recorder) error {
 	var errs []error
 	for _, f := range s.feds {
 		if len(f.Accounts) == 0 {
 			continue
 		}
-		errs = append(errs, s.scan(ctx, f))
+		errs = append(errs, s.scan(ctx, record, f))
 		s.kick(f.Name)
 	}
 	return errors.Join(errs...)
@@ -78,7 +78,7 @@ func (s *engine) scanAll(ctx context.Context) error {
 // scan reads one federation's roles. Only one scan runs at a time: the first one
 // may still be running when the clock asks for the next, and a federation's
 // snapshot has one writer.
-func (s *engine) scan(ctx context.Context, f federation.Federation) error {
+func (s *engine) scan(ctx context.Context, record control.Recorder, f federation.Federation) error {
 	s.scanning.Lock()
 	defer s.scanning.Unlock()
 	if err := ctx.Err(); err != nil {
@@ -88,11 +88,16 @@ func (s *engine) scan(ctx context.Context, f federation.Federation) error {
 	if err != nil {
 		return err
 	}
-	snap, err := control.Trust{Federation: f, Fleet: fl, Keeper: s.keeper}.Scan(ctx)
+	before, err := s.keeper.LoadRoles(f.Name)
+	if err != nil {
+		before = inventory.Snapshot{} // the first scan, or none that can be used: nothing has drifted from it
+	}
+	snap, err := control.Trust{Federation: f, Fleet: fl, Keeper: s.keeper, Wrote: lastWrites(runsDir(s.o.Config.Store.Dir))}.Scan(ctx)
 	if err != nil {
 		return err
 	}
 	s.shares.keep(f, snap)
+	s.reconcile(ctx, record, f, before, snap)
 	for _, p := range control.Problems(snap) {
 		s.o.Log.Warn("an account could not be scanned", "federation", f.Name, "finding", p.Error())
 	}
@@ -119,7 +124,7 @@ func (s *engine) firstScan(ctx context.Context, seat *seat) {
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			s.o.Log.Warn("the last scan cannot be read", "federation", f.Name, "error", err)
 		}
-		j.once(ctx, job{name: "first trust_scan of " + f.Name, run: func(ctx context.Context) error { return s.scan(ctx, f) }})
+		j.once(ctx, job{name: "first trust_scan of " + f.Name, run: func(ctx context.Context) error { return s.scan(ctx, seat.use.Record, f) }})
 		s.kick(f.Name)
 	}
 }

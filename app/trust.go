@@ -113,7 +113,7 @@ func openTrust(s Setup, name, resume string, actor control.Actor, progress func(
 	}
 	return &TrustRun{
 		Trust: control.Trust{Federation: fed, Fleet: fl, Keeper: keeper, Record: log, Journal: journal, Freezes: s.Config.Freezes(fed.Name), Actor: actor,
-			Past: pastWrites{runsDir(s.Config.Store.Dir)}, AppsNow: appsNow(fed, keeper, tenants, s.Log)},
+			Past: pastWrites{runsDir(s.Config.Store.Dir)}, Wrote: lastWrites(runsDir(s.Config.Store.Dir)), AppsNow: appsNow(fed, keeper, tenants, s.Log)},
 		ID:        id,
 		AuditPath: filepath.Join(dir, "audit.jsonl"),
 		Resumed:   past,

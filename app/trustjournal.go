@@ -64,20 +64,30 @@ type trustPast struct {
 	roles  map[string]fleet.Earlier // by ARN
 }
 
-// load reads the journal. A last line that was cut off while it was written is
-// taken away: it stood for nothing that had happened yet.
+// load reads the journal, to go on with it. A last line that was cut off while it
+// was written is taken away: it stood for nothing that had happened yet.
 func (j trustJournal) load() (trustPast, error) {
+	text, err := os.ReadFile(j.path)
+	if err != nil {
+		return trustPast{}, fmt.Errorf("read the journal of the run: %w", err)
+	}
+	if whole := bytes.LastIndexByte(text, '\n') + 1; whole < len(text) {
+		if err := os.Truncate(j.path, int64(whole)); err != nil {
+			return trustPast{}, fmt.Errorf("take the torn last line off the journal of the run: %w", err)
+		}
+	}
+	return j.look()
+}
+
+// look reads the journal and leaves it as it is: another process may be writing
+// it.
+func (j trustJournal) look() (trustPast, error) {
 	out := trustPast{roles: map[string]fleet.Earlier{}}
 	text, err := os.ReadFile(j.path)
 	if err != nil {
 		return out, fmt.Errorf("read the journal of the run: %w", err)
 	}
-	if whole := bytes.LastIndexByte(text, '\n') + 1; whole < len(text) {
-		if err := os.Truncate(j.path, int64(whole)); err != nil {
-			return out, fmt.Errorf("take the torn last line off the journal of the run: %w", err)
-		}
-		text = text[:whole]
-	}
+	text = text[:bytes.LastIndexByte(text, '\n')+1]
 	in := bufio.NewReader(bytes.NewReader(text))
 	for n := 1; ; n++ {
 		line, err := in.ReadBytes('\n')

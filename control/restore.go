@@ -16,6 +16,12 @@ const (
 	TrustRestored = "trust-restore-write"
 )
 
+// What begins and ends the record of a plan that is applied.
+const (
+	TrustBegun = "trust-apply"
+	TrustEnded = "trust-applied"
+)
+
 // PastWrites are what earlier runs wrote, as their audit chains say. A chain that
 // was changed is an error.
 type PastWrites interface {

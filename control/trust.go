@@ -38,6 +38,7 @@ type Trust struct {
 	Journal    TrustJournal
 	Freezes    []federation.Freeze // when Apply refuses
 	Past       PastWrites
+	Wrote      LastWrites                                // nil: a scan does not look for changes by others
 	AppsNow    func(context.Context) []inventory.AppRead // reads the apps from their identity providers
 	Actor      Actor
 }
@@ -72,6 +73,7 @@ func (t Trust) Scan(ctx context.Context) (inventory.Snapshot, error) {
 	if err := ctx.Err(); err != nil {
 		return snap, fmt.Errorf("scan of %s was interrupted, the last scan stays in force: %w", t.Federation.Name, err)
 	}
+	noteForeign(&snap, t.Wrote)
 	if err := t.Keeper.SaveRoles(snap); err != nil {
 		return snap, fmt.Errorf("keep the scan of %s: %w", t.Federation.Name, err)
 	}
@@ -98,7 +100,7 @@ func (t Trust) Apply(ctx context.Context, plan fleet.TrustPlan, o TrustOrder) (f
 		return fleet.Report{}, inventory.Snapshot{}, fail(Held, "trust policies are not written until %s: %s; the config's freeze says so", f.Until.UTC().Format(time.RFC3339), f.Why)
 	}
 	actor := t.Actor.String()
-	if err := t.Record.Record(ctx, actor, "trust-apply", t.Federation.Name, o.detail(plan)); err != nil {
+	if err := t.Record.Record(ctx, actor, TrustBegun, t.Federation.Name, o.detail(plan)); err != nil {
 		return fleet.Report{}, inventory.Snapshot{}, notRecorded(err)
 	}
 	if err := t.Journal.Begin(plan, o.Ticket); err != nil {
@@ -110,7 +112,7 @@ func (t Trust) Apply(ctx context.Context, plan fleet.TrustPlan, o TrustOrder) (f
 		}
 		return t.Journal.Intent(w)
 	}, After: func(_ context.Context, out fleet.Outcome) error { return t.Journal.Done(out) }})
-	recErr := t.Record.Record(context.WithoutCancel(ctx), actor, "trust-applied", t.Federation.Name, report.Counts)
+	recErr := t.Record.Record(context.WithoutCancel(ctx), actor, TrustEnded, t.Federation.Name, report.Counts)
 	if err = errors.Join(err, recErr); err != nil {
 		return report, inventory.Snapshot{}, err
 	}

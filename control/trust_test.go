@@ -22,6 +22,7 @@ type trustFleet struct {
 	log   *[]string
 	last  []inventory.Snapshot
 	apply error
+	plan  fleet.TrustPlan
 	stop  context.CancelFunc // ends the caller's context during a scan
 }
 
@@ -35,7 +36,8 @@ func (f *trustFleet) Scan(_ context.Context, last inventory.Snapshot) inventory.
 }
 
 func (f *trustFleet) Plan(context.Context, inventory.Snapshot) (fleet.TrustPlan, error) {
-	return fleet.TrustPlan{Federation: "corp"}, nil
+	f.plan.Federation = "corp"
+	return f.plan, nil
 }
 
 func (f *trustFleet) Apply(ctx context.Context, p fleet.TrustPlan, o fleet.ApplyOptions) (fleet.Report, error) {

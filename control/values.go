@@ -101,6 +101,9 @@ func TrustFailed(r TrustReport) bool {
 	return r.Stopped != nil || r.Counts[fleet.Failed]+r.Counts[fleet.Mismatch] > 0
 }
 
+// TrustDone is how many roles of a run lack nothing now.
+func TrustDone(r TrustReport) int { return r.Counts[fleet.Written] + r.Counts[fleet.Already] }
+
 // ReadinessStates are the cells that a readiness report can have.
 func ReadinessStates() []ReadinessState {
 	return []ReadinessState{inventory.Ready, inventory.NotReady, inventory.Conditional, inventory.Unknown}

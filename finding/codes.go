@@ -62,6 +62,9 @@ const (
 	TrustTooLarge      Code = "trust-too-large"
 	TrustDeletedRef    Code = "trust-deleted-principal"
 	TrustMismatch      Code = "trust-read-back-mismatch"
+	TrustDrift         Code = "trust-drift"
+	TrustForeign       Code = "trust-changed-elsewhere"
+	TrustRunAltered    Code = "trust-run-altered"
 	NeedsApprover      Code = "needs-approver"
 	AccountUnreadable  Code = "account-unreadable"
 	ProviderUnreadable Code = "provider-unreadable"
@@ -161,6 +164,9 @@ var list = []Registered{
 	{TrustTooLarge, Warn, "A trust policy would exceed the account's size quota."},
 	{TrustDeletedRef, Warn, "A trust policy names a deleted principal; IAM rejects every rewrite of it."},
 	{TrustMismatch, Page, "A trust policy does not read back as it was written."},
+	{TrustDrift, Warn, "Roles that were ready for a Region are not any more, or lack audiences."},
+	{TrustForeign, Warn, "Somebody else has changed a trust policy since we wrote it."},
+	{TrustRunAltered, Page, "The audit record of a trust run is not what the main record says that it was."},
 	{NeedsApprover, Warn, "A Deny statement keeps sign-ins out; the planned edit of it needs approval and is not written."},
 	{AccountUnreadable, Warn, "An account could not be read."},
 	{ProviderUnreadable, Warn, "An IAM SAML provider could not be read, or its metadata cannot be understood."},

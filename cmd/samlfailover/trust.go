@@ -33,7 +33,7 @@ calm times: in an outage of us-east-1, IAM cannot be written.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	c.AddCommand(newTrustScan(p), newTrustPlan(p), newTrustApply(p), newTrustRestore(p), newTrustExplain(p), newTrustEval(p))
+	c.AddCommand(newTrustScan(p), newTrustPlan(p), newTrustApply(p), newTrustRestore(p), newTrustExplain(p), newTrustEval(p), newTrustWatch(p))
 	return c
 }
 

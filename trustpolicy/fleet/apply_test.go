@@ -209,3 +209,26 @@ func TestApplyLimits(t *testing.T) {
 		}
 	})
 }
+
+// A process that is told to stop ends the role that it has begun, read-back
+// included, and begins no other: the fake's calls fail once their context ends.
+func TestApplyStopsBetweenRoles(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fx := setUp(t, nil)
+		for i := range 3 {
+			fx.prod.add("/", fmt.Sprint("r", i), trust(prod, home))
+		}
+		fx.prod.roles["r0"].next = slices.Repeat([]string{trust(prod, home)}, 5) // the write is slow to show
+		p := fx.plan(t)
+		fx.prod.roles["r0"].next = slices.Repeat([]string{trust(prod, home)}, 5)
+		ctx, stop := context.WithCancel(t.Context())
+		r, err := fx.Apply(ctx, p, ApplyOptions{Before: func(context.Context, Write) error { stop(); return nil }})
+		if err != nil || r.Counts[Written] != 1 || r.Counts[NotStarted] != 2 || r.Stopped == nil {
+			t.Errorf("%+v, stopped %v, %v", r.Counts, r.Stopped, err)
+		}
+		if len(fx.prod.writes) != 1 || !fx.prod.admits(t, "r0", standby) {
+			t.Errorf("writes %v", fx.prod.writes)
+		}
+	})
+}

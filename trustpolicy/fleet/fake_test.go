@@ -162,9 +162,12 @@ func (f *fakeIAM) ListRoles(_ context.Context, in *iam.ListRolesInput, _ ...func
 	return out, nil
 }
 
-func (f *fakeIAM) GetRole(_ context.Context, in *iam.GetRoleInput, _ ...func(*iam.Options)) (*iam.GetRoleOutput, error) {
+func (f *fakeIAM) GetRole(ctx context.Context, in *iam.GetRoleInput, _ ...func(*iam.Options)) (*iam.GetRoleOutput, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	if err := f.enter("GetRole"); err != nil {
 		return nil, err
 	}
@@ -189,9 +192,12 @@ func (f *fakeIAM) GetAccountSummary(context.Context, *iam.GetAccountSummaryInput
 	return &iam.GetAccountSummaryOutput{SummaryMap: map[string]int32{quotaKey: f.quota}}, nil
 }
 
-func (f *fakeIAM) UpdateAssumeRolePolicy(_ context.Context, in *iam.UpdateAssumeRolePolicyInput, _ ...func(*iam.Options)) (*iam.UpdateAssumeRolePolicyOutput, error) {
+func (f *fakeIAM) UpdateAssumeRolePolicy(ctx context.Context, in *iam.UpdateAssumeRolePolicyInput, _ ...func(*iam.Options)) (*iam.UpdateAssumeRolePolicyOutput, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	if err := f.enter("UpdateAssumeRolePolicy"); err != nil {
 		return nil, err
 	}

@@ -34,6 +34,9 @@ func (r *run) role(ctx context.Context, i int) {
 	if r.halted() {
 		return
 	}
+	// A role that was begun is ended: cut off between the write and the read-back,
+	// nobody would know what became of it. Its calls have limits of their own.
+	ctx = context.WithoutCancel(ctx)
 	if past := r.opts.Earlier[e.Role]; past.finished() {
 		*out = *past.Outcome
 	} else {
@@ -186,7 +189,7 @@ func (r *run) after(ctx context.Context, out Outcome) {
 	}
 	r.record.Lock()
 	defer r.record.Unlock()
-	if err := r.opts.After(context.WithoutCancel(ctx), out); err != nil {
+	if err := r.opts.After(ctx, out); err != nil {
 		r.stop(finding.Finding{Code: finding.TrustRefused, Subject: out.Role, What: "what became of the role could not be kept, so no further role is written",
 			Why: err.Error(), Remedy: "make the folder of the run writable, then resume it"})
 	}

@@ -22,6 +22,8 @@ type AuditState struct {
 	// FirstUnproven is the first record that an outside head proves nothing
 	// about, 0 where none was asked for.
 	FirstUnproven uint64 `json:"first_unproven,omitempty"`
+	// Runs are the trust runs beside a controller's record.
+	Runs []RunState `json:"runs,omitempty"`
 }
 
 // VerifyAudit checks the chain of an audit file; the error names the first bad

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -178,6 +179,10 @@ func (s *engine) lead(ctx context.Context, k *keeping, term *store.Term) error {
 	files.pull(ctx, &k.eyes) // the leader before may have known more
 	s.shares.load()
 	k.lookout.verify(ctx)
+	heads, err := newTrustHeads(filepath.Join(s.o.Config.Store.Dir, AuditFile), runsDir(s.o.Config.Store.Dir), k.record, s.o.Log)
+	if err != nil {
+		return err
+	}
 	t := newTenure(term)
 	defer t.end()
 	seat, err := s.seat(k, powers{journal: deed{term.Journal(), term.Brakes()}, term: t, halt: t.over})
@@ -201,6 +206,7 @@ func (s *engine) lead(ctx context.Context, k *keeping, term *store.Term) error {
 	g.Go(func() error { return s.jobs(seat).run(soft, s.schedule(k.record, seat)) })
 	g.Go(func() error { s.firstScan(soft, seat); return nil })
 	g.Go(func() error { files.run(soft, files.push); files.push(); return nil })
+	g.Go(func() error { heads.run(soft); return nil })
 	idle := make(chan struct{})
 	go func() { loops.Wait(); close(idle) }()
 	g.Go(func() error {

@@ -15,6 +15,8 @@ import (
 
 	"github.com/samlfailover/samlfailover/audit"
 	"github.com/samlfailover/samlfailover/control"
+	"github.com/samlfailover/samlfailover/finding"
+	"github.com/samlfailover/samlfailover/inventory"
 	"github.com/samlfailover/samlfailover/trustpolicy/fleet"
 )
 
@@ -129,5 +131,34 @@ func TestTrustWatchGoesOn(t *testing.T) {
 	w := TrustWatch{Next: func(now time.Time) time.Time { return now.Add(time.Hour) }}
 	if got := w.wait(time.Now(), 0); got != time.Hour {
 		t.Errorf("after a good round it waits %s", got)
+	}
+}
+
+// What the scheduled scan tells is news: changes by others that were told at the
+// scan before are not told again, unless they were changed again.
+func TestDrifted(t *testing.T) {
+	t.Parallel()
+	scan := func(difference string) inventory.Snapshot {
+		out := inventory.Snapshot{Accounts: make([]inventory.AccountScan, 1)}
+		if difference != "" {
+			out.Accounts[0].Notes = []finding.Finding{{Code: finding.TrustForeign, Subject: "role", Evidence: map[string]string{"difference": difference}}}
+		}
+		return out
+	}
+	for _, c := range []struct {
+		why           string
+		before, after inventory.Snapshot
+		want          int
+	}{
+		{"nothing", scan(""), scan(""), 0},
+		{"new", scan(""), scan("x"), 1},
+		{"told before", scan("x"), scan("x"), 0},
+		{"changed again", scan("x"), scan("y"), 1},
+		{"put right", scan("x"), scan(""), 0},
+		{"no scan before", inventory.Snapshot{}, scan("x"), 1},
+	} {
+		if got := drifted(c.before, c.after); len(got) != c.want {
+			t.Errorf("%s: %v", c.why, got)
+		}
 	}
 }

@@ -31,7 +31,9 @@ func newAuditVerify(p *program) *cobra.Command {
 		Short: "Verify the hash chain of the audit record",
 		Long: `verify checks every record of the controller's audit file, or of FILE (such as the
 one of a trust run), and names the first bad one. Exit code 1 when the chain is broken.
-With --head it is also compared with the newest head in a file that the schedule
+Without FILE the records of the trust runs beside it are checked too, each against the
+head that the controller has put into its own record: from there on a run cannot have
+been replaced. With --head it is also compared with the newest head in a file that the schedule
 audit_head wrote: what stands before it was not changed since, whoever could write here.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -45,15 +47,20 @@ audit_head wrote: what stands before it was not changed since, whoever could wri
 					v.Whole, v.Broken = false, err.Error()
 				}
 			}
+			whole := err == nil
+			if whole && len(args) == 0 {
+				v.Runs, err = app.VerifyRuns(path)
+			}
 			if p.json() {
 				if jerr := p.printJSON(v); jerr != nil {
 					return jerr
 				}
-			} else if err == nil {
+			} else if whole {
 				p.line("%s: %d records, whole; head %s", escape.Terminal(path), v.Records, v.Head)
 				if heads != "" {
 					p.line("From record %d on, %s proves nothing.", v.FirstUnproven, escape.Terminal(heads))
 				}
+				p.showRuns(v.Runs)
 			}
 			return err
 		},
@@ -61,6 +68,22 @@ audit_head wrote: what stands before it was not changed since, whoever could wri
 	c.flags(cmd, false)
 	cmd.Flags().StringVar(&heads, "head", "", "compare with the newest head in this `FILE`")
 	return cmd
+}
+
+// showRuns prints how far the main record vouches for the trust runs; what is wrong
+// with one is said by the error.
+func (p *program) showRuns(runs []app.RunState) {
+	for _, r := range runs {
+		switch {
+		case r.Broken != "":
+		case r.Covered == 0:
+			p.line("trust run %s: %d records, whole; the main record says nothing of it yet", escape.Terminal(r.ID), r.Records)
+		case r.Covered < r.Records:
+			p.line("trust run %s: %d records, whole; the main record vouches for the first %d", escape.Terminal(r.ID), r.Records, r.Covered)
+		default:
+			p.line("trust run %s: %d records, whole; the main record vouches for all", escape.Terminal(r.ID), r.Records)
+		}
+	}
 }
 
 func newAuditSetAside(p *program) *cobra.Command {

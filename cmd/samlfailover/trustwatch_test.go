@@ -162,3 +162,47 @@ func TestTrustWatchRuns(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 }
+
+// A controller puts the heads of trust runs into its own record, so that audit
+// verify can tell that one was replaced; its scheduled scan tells what somebody
+// else has changed, and writes nothing.
+// spec 5.8, 14
+func TestTrustRunsInTheMainRecord(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := cli(t, w.env, "trust", "apply", "--yes", "--max-roles", "2", "--output", "json")
+	lines := strings.Split(strings.TrimSpace(first.out), "\n")
+	var report control.TrustReport
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &report); err != nil {
+		t.Fatal(err)
+	}
+	role := report.Outcomes[0].Role
+	account, is, _ := w.Cloud().RoleByARN(role)
+	account.ChangeRole(is.Name, func(r *world.Role) { r.Trust = strings.ReplaceAll(r.Trust, "us-west-2", "eu-north-1") })
+	if err := os.RemoveAll(filepath.Join(w.dir, "data", "inventory")); err != nil { // so that it scans at once
+		t.Fatal(err)
+	}
+	env := w.env
+	log := w.serve(t)
+	if !poll(func() bool {
+		r := cli(t, env, "audit", "verify")
+		return r.code == exitDone && strings.Contains(r.out, "vouches for all")
+	}) {
+		t.Fatalf("the main record does not hold the run's head: %s", cli(t, env, "audit", "verify").out)
+	}
+	before := len(w.writes())
+	if !poll(func() bool { return strings.Contains(log.String(), "trust-changed-elsewhere") }) {
+		t.Errorf("the scheduled scan does not tell that %s was changed:\n%s", role, log.String())
+	}
+	if n := len(w.writes()); n != before {
+		t.Errorf("the serving process has written: %v", w.writes())
+	}
+	runs, err := filepath.Glob(filepath.Join(w.dir, "data", "runs", "*"))
+	if err != nil || len(runs) != 1 {
+		t.Fatalf("%v, %v", runs, err)
+	}
+	if err := os.RemoveAll(runs[0]); err != nil {
+		t.Fatal(err)
+	}
+	cli(t, env, "audit", "verify").wants(t, exitFailed, "trust-run-altered", filepath.Base(runs[0]), "gone")
+}

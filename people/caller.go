@@ -7,6 +7,7 @@ type Way string
 const (
 	Socket      Way = "socket"       // the local socket: the kernel names the OS user
 	CLI         Way = "cli"          // a command that runs without a controller
+	Watch       Way = "watch"        // trust watch, a process that goes on by itself
 	Token       Way = "token"        // a token of one person
 	SharedToken Way = "shared-token" // a token of a machine or of several people: it cannot approve
 	Certificate Way = "certificate"  // a TLS client certificate of one person

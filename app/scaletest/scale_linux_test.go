@@ -348,7 +348,7 @@ func (p *place) applyAndKill(drifted []string, peak *int) {
 	began := time.Now()
 	run := p.start("trust", "apply", "--yes", "--output", "json")
 	kills := 0
-	for _, at := range []int{1, 30, 150, 400, len(drifted)} {
+	for _, at := range []int{1, 150, 400, len(drifted)} {
 		for until := time.Now().Add(patience); len(p.writes()) < at; {
 			select {
 			case <-run.ended:

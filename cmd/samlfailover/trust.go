@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -37,8 +38,14 @@ calm times: in an outage of us-east-1, IAM cannot be written.`,
 	return c
 }
 
+// sparingly makes the process collect garbage at half of what is in use, not at
+// the same again: a scan of tens of thousands of roles makes a lot of it, and the
+// processor has little else to do while IAM sets the pace.
+func sparingly() { debug.SetGCPercent(50) }
+
 // openTrust loads the config and opens one federation's trust policies.
 func openTrust(p *program, c configured) (*app.TrustRun, error) {
+	sparingly()
 	s, err := c.setup(p, slog.LevelWarn)
 	if err != nil {
 		return nil, err
@@ -49,6 +56,7 @@ func openTrust(p *program, c configured) (*app.TrustRun, error) {
 
 // resumeTrust is openTrust for going on with an earlier run.
 func resumeTrust(p *program, c configured, id string) (*app.TrustRun, error) {
+	sparingly()
 	s, err := c.setup(p, slog.LevelWarn)
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"github.com/samlfailover/samlfailover/config"
 	"github.com/samlfailover/samlfailover/control"
 	"github.com/samlfailover/samlfailover/escape"
+	"github.com/samlfailover/samlfailover/people"
 )
 
 func newTrustWatch(p *program) *cobra.Command {
@@ -45,6 +46,7 @@ read or a role could not be written; 3: a freeze or another process holds the wr
 			if w.Mode != control.WatchReport && w.Mode != control.WatchEnforce {
 				return usagef("--mode %q: have %s and %s", mode, control.WatchReport, control.WatchEnforce)
 			}
+			sparingly()
 			cfg, err := c.load(p)
 			if err != nil {
 				return err
@@ -63,8 +65,7 @@ read or a role could not be written; 3: a freeze or another process holds the wr
 			if err != nil {
 				return asUsage(err)
 			}
-			w.Federation, w.Actor, w.Log = fed.Name, osUser(), p.logger(slog.LevelWarn)
-			w.Actor.Via = "watch"
+			w.Federation, w.Actor, w.Log = fed.Name, people.Local(osUser().Name, people.Watch), p.logger(slog.LevelWarn)
 			w.Setup = func() (app.Setup, error) { return c.setup(p, slog.LevelWarn) }
 			w.Told = func(r control.WatchRound) {
 				if err := p.showRound(r); err != nil {

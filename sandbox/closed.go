@@ -10,22 +10,16 @@ import (
 )
 
 // closedSites are AWS APIs that live in one Region, that a failover must never
-// wait on, and that nobody in this world may call: AWS Organizations and Account
-// Management (their endpoint tables in the AWS General Reference; Account
-// Management's endpoint in GovCloud is not known here). They are here so that a
-// call is seen in the request log and dies with the Region.
+// wait on, and that nobody in this world may call: Account Management (its
+// endpoint table in the AWS General Reference; the endpoint in GovCloud is not
+// known here). It is here so that a call is seen in the request log and dies with
+// the Region.
 func closedSites() []proxy.Site {
-	var out []proxy.Site
-	for _, s := range []struct{ service, region string }{
-		{"organizations", "us-east-1"}, {"account", "us-east-1"}, {"organizations", "us-gov-west-1"},
-	} {
-		out = append(out, proxy.Site{Host: s.service + "." + s.region + ".amazonaws.com", Service: s.service,
-			Region: signin.MustRegion(s.region), Handler: http.HandlerFunc(denied)})
-	}
-	return out
+	return []proxy.Site{{Host: "account.us-east-1.amazonaws.com", Service: "account",
+		Region: signin.MustRegion("us-east-1"), Handler: http.HandlerFunc(denied)}}
 }
 
-// denied refuses as these APIs refuse a caller without permission.
+// denied refuses as this API refuses a caller without permission.
 func denied(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 	w.Header().Set("X-Amzn-ErrorType", "AccessDeniedException")

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/samlfailover/samlfailover/sandbox/seed"
@@ -27,16 +28,43 @@ func (w *World) config() string {
 		line("      - name: %q\n        tenant: %s\n        id: %q", a.Label, a.Tenant, a.ID)
 	}
 	line("    lead: %q # the on-call team's: it moves first and has to prove itself", d.Apps[0].Label)
-	line("    accounts:")
-	for _, a := range d.Accounts {
-		line("      - id: %q\n        name: %s\n        providers: [%q]\n        scan_role: %s\n        enforce_role: %s",
-			a.ID, a.Name, a.Provider, a.ScanRole, a.EnforceRole)
-	}
+	w.accounts(line)
 	line("    min_ready_share: 0.9 # in every account: three of the %d roles cannot be mended by an edit of their policy alone", len(d.Roles))
 	line("    owned_by:\n      tags: [%q]", seed.OwnerTag+"="+seed.OwnerTagValue)
 	line("health: {%s}", w.probing)
 	line("store:\n  dir: %s\n  embedded: {ballast: 0} # a world to throw away needs no reserve on the disk", dataDir)
 	return b.String()
+}
+
+// accounts lists the federation's accounts, or says where they come from.
+func (w *World) accounts(line func(string, ...any)) {
+	d := w.Demo()
+	if w.fromOrg {
+		var providers []string
+		for _, a := range d.Accounts {
+			if p := strings.ReplaceAll(a.Provider, a.ID, "{account}"); !slices.Contains(providers, p) {
+				providers = append(providers, p)
+			}
+		}
+		first := d.Accounts[0]
+		line("    organization:\n      all: true\n      exclude: [%q]\n      role: %s\n      providers: [%s]\n      scan_role: %q\n      enforce_role: %q", d.Controller.Account,
+			d.Organization.Role, quoted(providers), strings.ReplaceAll(first.ScanRole, first.ID, "{account}"), strings.ReplaceAll(first.EnforceRole, first.ID, "{account}"))
+		return
+	}
+	line("    accounts:")
+	for _, a := range d.Accounts {
+		line("      - id: %q\n        name: %s\n        providers: [%q]\n        scan_role: %s\n        enforce_role: %s",
+			a.ID, a.Name, a.Provider, a.ScanRole, a.EnforceRole)
+	}
+}
+
+// quoted lists texts for a YAML flow sequence.
+func quoted(texts []string) string {
+	var out []string
+	for _, t := range texts {
+		out = append(out, fmt.Sprintf("%q", t))
+	}
+	return strings.Join(out, ", ")
 }
 
 // tenantConfig is one entry under tenants.

@@ -88,6 +88,7 @@ func (w *World) Run(ctx context.Context) error {
 		}
 		return fmt.Errorf("serve the sandbox at %s: %w", w.Addr(), err)
 	})
+	g.Go(func() error { w.Meddle(ctx); return nil })
 	g.Go(func() error {
 		<-ctx.Done()
 		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTime)

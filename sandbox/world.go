@@ -15,6 +15,7 @@ import (
 
 	"github.com/samlfailover/samlfailover/sandbox/admin"
 	"github.com/samlfailover/samlfailover/sandbox/aws"
+	"github.com/samlfailover/samlfailover/sandbox/aws/otheradmin"
 	"github.com/samlfailover/samlfailover/sandbox/fault"
 	"github.com/samlfailover/samlfailover/sandbox/login"
 	"github.com/samlfailover/samlfailover/sandbox/okta"
@@ -35,11 +36,23 @@ type Options struct {
 	Logger *slog.Logger
 	// Seed says how the demo's contents are made.
 	Seed seed.Options
-	// Draws makes faults with a percentage repeatable.
+	// Draws makes faults with a percentage repeatable, and the edits of the other
+	// administrator.
 	Draws uint64
 	// Probing is the health section of the written config, as the inside of a
 	// YAML flow map; "" is "interval: 10s".
 	Probing string
+	// WriteDelay is how long a written trust policy takes to show, in every account;
+	// 0: it shows at once.
+	WriteDelay time.Duration
+	// Meddling makes another administrator edit federated roles at random, at this
+	// mean interval, while Run serves the world (or Meddle runs); 0: nobody does.
+	Meddling time.Duration
+	// DenyTags makes every account refuse to show roles with their tags.
+	DenyTags bool
+	// FromOrganization has the written config take its accounts from the
+	// organization instead of listing them.
+	FromOrganization bool
 	// LogSize is how many requests are remembered; 0: reqlog.DefaultCapacity.
 	LogSize int
 }
@@ -60,6 +73,8 @@ type World struct {
 	token   string
 	listen  string
 	probing string
+	other   *otheradmin.Admin // nil: nobody meddles
+	fromOrg bool
 
 	mu sync.Mutex
 	ln net.Listener
@@ -67,7 +82,7 @@ type World struct {
 
 // New makes the demo world.
 func New(o Options) (*World, error) {
-	w := &World{cloud: aws.New(), log: reqlog.New(o.LogSize), logger: o.Logger, listen: o.Listen, probing: o.Probing, token: newToken()}
+	w := &World{cloud: aws.New(), log: reqlog.New(o.LogSize), logger: o.Logger, listen: o.Listen, probing: o.Probing, fromOrg: o.FromOrganization, token: newToken()}
 	if w.logger == nil {
 		w.logger = slog.New(slog.DiscardHandler)
 	}
@@ -80,6 +95,13 @@ func New(o Options) (*World, error) {
 	var err error
 	if w.planted, err = seed.Plant(w.cloud, o.Seed); err != nil {
 		return nil, fmt.Errorf("make the sandbox: %w", err)
+	}
+	for _, a := range w.cloud.Accounts() {
+		a.SetWriteDelay(o.WriteDelay)
+		a.SetTagsDenied(o.DenyTags)
+	}
+	if o.Meddling > 0 {
+		w.other = otheradmin.New(otheradmin.Options{Cloud: w.cloud.Cloud, Every: o.Meddling, Seed: o.Draws})
 	}
 	sites := allSites(w.cloud.Sites(), w.planted.Okta.Sites(), w.planted.PingOne.Sites(), w.planted.OneLogin.Sites(), closedSites())
 	w.network, err = proxy.New(proxy.Options{Sites: sites, Log: w.log, Logger: w.logger, Seed: o.Draws})
@@ -136,6 +158,22 @@ func (w *World) EditApp(id string, edit func(map[string]any)) error {
 
 // Metadata returns an app's SAML metadata, which IAM's provider has.
 func (w *World) Metadata(id string) ([]byte, error) { return w.holder(id).Metadata(id) }
+
+// Meddle is the other administrator at work, until ctx ends; without one it
+// returns at once. Run runs it, too.
+func (w *World) Meddle(ctx context.Context) {
+	if w.other != nil {
+		w.other.Run(ctx)
+	}
+}
+
+// Meddled returns what the other administrator has edited, oldest first.
+func (w *World) Meddled() []otheradmin.Edit {
+	if w.other == nil {
+		return nil
+	}
+	return w.other.Edits()
+}
 
 // Demo says what the world was filled with.
 func (w *World) Demo() seed.Demo { return w.planted.Demo }

@@ -22,10 +22,11 @@ import (
 )
 
 func newSandbox(p *program) *cobra.Command {
-	var dir, listen, partition string
+	var dir, partition string
+	var o sandbox.Options
 	c := &cobra.Command{
 		Use:   "sandbox",
-		Short: "Run the simulated world: AWS sign-in, STS, IAM, console; Okta, PingOne and OneLogin",
+		Short: "Run the simulated world: AWS sign-in, STS, IAM, Organizations, console; Okta, PingOne and OneLogin",
 		Long: `sandbox runs a simulated AWS, Okta, PingOne and OneLogin on this machine, behind a
 forward proxy with its own CA. It serves the real host names, verifies signatures and
 trust policies, and never connects to anything outside. It writes into DIR:
@@ -34,19 +35,30 @@ trust policies, and never connects to anything outside. It writes into DIR:
   samlfailover.yaml    a ready config: samlfailover serve -c DIR/samlfailover.yaml
   ca.pem               the CA's certificate, valid for less than a week
 
-and prints "ready". It runs until interrupted.`,
+and prints "ready". It runs until interrupted.
+
+Calm times are calmer here than in AWS: --write-delay, --meddling and --deny-tags add what
+trust apply has to live with.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			in, err := sandboxPartition(partition)
 			if err != nil {
 				return err
 			}
-			return runSandbox(cmd.Context(), p, dir, sandbox.Options{Listen: listen, Seed: seed.Options{Partition: in}})
+			if o.WriteDelay < 0 || o.Meddling < 0 {
+				return usagef("--write-delay and --meddling are times such as 5s")
+			}
+			o.Seed = seed.Options{Partition: in}
+			return runSandbox(cmd.Context(), p, dir, o)
 		},
 	}
 	c.Flags().StringVar(&dir, "dir", "", "`DIR` for the files (default: a new folder below the temporary one)")
-	c.Flags().StringVar(&listen, "listen", "127.0.0.1:0", "loopback `ADDRESS` of the proxy; port 0 takes a free one")
+	c.Flags().StringVar(&o.Listen, "listen", "127.0.0.1:0", "loopback `ADDRESS` of the proxy; port 0 takes a free one")
 	c.Flags().StringVar(&partition, "partition", "aws", "the `PARTITION` that people sign in to: aws or aws-us-gov")
+	c.Flags().BoolVar(&o.FromOrganization, "organization", false, "the written config takes its accounts from AWS Organizations")
+	c.Flags().DurationVar(&o.WriteDelay, "write-delay", 0, "a written trust policy shows after this `TIME` only")
+	c.Flags().DurationVar(&o.Meddling, "meddling", 0, "another administrator edits a role about every `TIME`")
+	c.Flags().BoolVar(&o.DenyTags, "deny-tags", false, "IAM refuses to show a role with its tags")
 	c.AddCommand(newSandboxFault(p), newSandboxHeal(p), newSandboxLogin(p), newSandboxRequests(p))
 	return c
 }
@@ -120,9 +132,9 @@ func newSandboxFault(p *program) *cobra.Command {
 		Use:   "fault TARGET KIND",
 		Short: "Break something in the running sandbox",
 		Long: "fault breaks TARGET in the way of KIND until it is healed. It speaks to the sandbox whose env file\nwas sourced (. DIR/env).\n\n" +
-			"TARGET is a host name, a service (signin, console, sts, sts-global, iam, okta, pingone, onelogin), a\n" +
-			"Region or a tenant. A Region takes all that lives there: us-east-1 also IAM and the global STS, and no\n" +
-			"identity provider.\n\nKIND is one of:\n  " +
+			"TARGET is a host name, a service (signin, console, sts, sts-global, iam, organizations, account, okta,\n" +
+			"pingone, onelogin), a Region or a tenant. A Region takes all that lives there: us-east-1 also IAM,\n" +
+			"Organizations, Account Management and the global STS, and no identity provider.\n\nKIND is one of:\n  " +
 			strings.Join(fault.Help(), "\n  "),
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 2 {

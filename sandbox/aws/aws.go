@@ -5,6 +5,7 @@ import (
 
 	"github.com/samlfailover/samlfailover/sandbox/aws/console"
 	"github.com/samlfailover/samlfailover/sandbox/aws/iam"
+	"github.com/samlfailover/samlfailover/sandbox/aws/organizations"
 	awssignin "github.com/samlfailover/samlfailover/sandbox/aws/signin"
 	"github.com/samlfailover/samlfailover/sandbox/aws/sts"
 	"github.com/samlfailover/samlfailover/sandbox/aws/world"
@@ -19,6 +20,9 @@ type (
 	Role       = world.Role
 	Provider   = world.Provider
 	Strictness = world.Strictness
+
+	Organization = world.Organization
+	Member       = world.Member
 )
 
 // Cloud is a simulated AWS. It may be used concurrently; several may live in one
@@ -39,7 +43,8 @@ func New() *Cloud {
 
 // Sites returns every AWS host of the world with its handler: sign-in, console
 // and Regional STS of every Region whose host is known, the us-east-1 alias of
-// sign-in, global STS, the Region-less consoles and the IAM hosts.
+// sign-in, global STS, the Region-less consoles, the IAM and the Organizations
+// hosts.
 func (c *Cloud) Sites() []proxy.Site {
 	var out []proxy.Site
 	for _, e := range signin.Catalogue() {
@@ -63,8 +68,8 @@ func (c *Cloud) regional(e signin.Endpoint) []proxy.Site {
 // single is a host that a partition has only once, in one Region.
 type single struct{ host, service, region string }
 
-// singles lists them: IAM's control planes (botocore, partitions.json and the
-// IAM endpoint rules), the global STS endpoint, the alias of the us-east-1
+// singles lists them: the control planes of IAM and Organizations (botocore,
+// partitions.json and the endpoint rules of both), the global STS endpoint, the alias of the us-east-1
 // sign-in host, and the consoles without a Region.
 func singles() []single {
 	return []single{
@@ -78,6 +83,8 @@ func singles() []single {
 		{"iam.us-gov.amazonaws.com", "iam", "us-gov-west-1"},
 		{"iam.cn-north-1.amazonaws.com.cn", "iam", "cn-north-1"},
 		{"iam.eusc-de-east-1.amazonaws.eu", "iam", "eusc-de-east-1"},
+		{"organizations.us-east-1.amazonaws.com", "organizations", "us-east-1"},
+		{"organizations.us-gov-west-1.amazonaws.com", "organizations", "us-gov-west-1"},
 	}
 }
 
@@ -96,10 +103,15 @@ func (c *Cloud) global() []proxy.Site {
 			h = &console.Handler{Cloud: c.Cloud, Endpoint: e, Regionless: true}
 		case "iam":
 			h = &iam.Handler{Cloud: c.Cloud, Partition: e.Partition, Region: r}
+		case "organizations":
+			h = &organizations.Handler{Cloud: c.Cloud, Partition: e.Partition, Region: r}
 		}
 		site := proxy.Site{Host: s.host, Service: s.service, Region: r, Handler: h}
 		if s.service == "iam" {
 			site.ReadOnly = mishap.InReadOnlyMode(h)
+		}
+		if s.service == "organizations" {
+			site.Throttled = http.HandlerFunc(organizations.Throttled)
 		}
 		out = append(out, site)
 	}

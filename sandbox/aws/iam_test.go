@@ -328,3 +328,95 @@ func TestReadOnlyIAM(t *testing.T) {
 		t.Errorf("%v, and the policy is %s", err, r.Trust)
 	}
 }
+
+// A write is not to be seen at once where the world says so, neither by reads
+// nor by sign-ins; what is refused is refused by the newest document.
+func TestWritesTakeTimeToShow(t *testing.T) {
+	t.Parallel()
+	if keyPool()[0].key == nil { // made outside of the bubble
+		t.Fatal("no key")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		w, c := adminWorld(t)
+		w.account.SetWriteDelay(10 * time.Second)
+		before := audOnly(east)
+		write := func(text string) {
+			t.Helper()
+			if _, err := c.UpdateAssumeRolePolicy(t.Context(), &iam.UpdateAssumeRolePolicyInput{RoleName: sdk.String("Other"), PolicyDocument: sdk.String(text)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		reads := func(want, why string) {
+			t.Helper()
+			one, err := c.GetRole(t.Context(), &iam.GetRoleInput{RoleName: sdk.String("Other")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			list, err := c.ListRoles(t.Context(), &iam.ListRolesInput{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, got := range []string{*one.Role.AssumeRolePolicyDocument, *list.Roles[1].AssumeRolePolicyDocument} {
+				if text, err := url.PathUnescape(got); err != nil || text != want {
+					t.Errorf("%s: %s", why, text)
+				}
+			}
+		}
+		write(audOnly(east, west))
+		reads(before, "at once")
+		if r, _ := w.account.Role("Other"); r.Written() != audOnly(east, west) {
+			t.Error("what was written last is not known")
+		}
+		time.Sleep(6 * time.Second)
+		write(audOnly(west))
+		reads(before, "after 6 s")
+		time.Sleep(4 * time.Second)
+		reads(audOnly(east, west), "after 10 s")
+		time.Sleep(6 * time.Second)
+		reads(audOnly(west), "after 16 s")
+		write(before)
+		w.account.ChangeRole("Other", func(r *aws.Role) { r.Trust = audOnly(east, west) })
+		time.Sleep(time.Minute)
+		reads(audOnly(east, west), "a later change of the world's makers")
+	})
+}
+
+// What a deleted role was called in other trust policies becomes its id, and
+// then IAM takes no rewrite of them.
+func TestDeletedPrincipal(t *testing.T) {
+	t.Parallel()
+	w, c := adminWorld(t)
+	w.put(t, aws.Role{Name: "Pipeline", Trust: audOnly(east)})
+	pipeline, _ := w.account.Role("Pipeline")
+	text := strings.Replace(audOnly(east), `"Statement":[`, `"Statement":[{"Effect":"Allow","Principal":{"AWS":"`+pipeline.ARN()+`"},"Action":"sts:AssumeRole"},`, 1)
+	in := &iam.UpdateAssumeRolePolicyInput{RoleName: sdk.String("Other"), PolicyDocument: sdk.String(text)}
+	if _, err := c.UpdateAssumeRolePolicy(t.Context(), in); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.DeleteRole(t.Context(), &iam.DeleteRoleInput{RoleName: sdk.String("Pipeline")}); err != nil {
+		t.Fatal(err)
+	}
+	r, _ := w.account.Role("Other")
+	if !strings.Contains(r.Trust, `"`+pipeline.ID+`"`) || strings.Contains(r.Trust, "Pipeline") {
+		t.Errorf("%s", r.Trust)
+	}
+	in.PolicyDocument = sdk.String(r.Trust)
+	if _, err := c.UpdateAssumeRolePolicy(t.Context(), in); code(err) != "MalformedPolicyDocument" || !strings.Contains(err.Error(), "Invalid principal in policy") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestTagsDenied(t *testing.T) {
+	t.Parallel()
+	w, c := adminWorld(t)
+	w.account.SetTagsDenied(true)
+	if _, err := c.GetRole(t.Context(), &iam.GetRoleInput{RoleName: sdk.String("Other")}); code(err) != "AccessDenied" {
+		t.Errorf("GetRole: %v", err)
+	}
+	if _, err := c.ListRoleTags(t.Context(), &iam.ListRoleTagsInput{RoleName: sdk.String("Other")}); code(err) != "AccessDenied" {
+		t.Errorf("ListRoleTags: %v", err)
+	}
+	if _, err := c.ListRoles(t.Context(), &iam.ListRolesInput{}); err != nil {
+		t.Errorf("ListRoles: %v", err)
+	}
+}

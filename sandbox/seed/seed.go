@@ -1,6 +1,6 @@
 // Package seed is for the demo world's contents: an Okta org, a PingOne
 // organisation with two environments and a OneLogin account with two AWS apps
-// each, seven AWS accounts, federated roles of which seven are not ready for the
+// each, an AWS organization of nine accounts, federated roles of which seven are not ready for the
 // standby Region, and some people. The same world exists in AWS GovCloud (US).
 //
 // It must never be needed to understand a simulator: everything it does goes
@@ -52,6 +52,8 @@ type Demo struct {
 	Users      []User
 	Controller Controller
 	Operator   Operator
+	// Organization holds every account of the demo.
+	Organization Organization
 	// Roles are the federated ones, account by account. Decoys are the ARNs of
 	// roles that nobody can federate into.
 	Roles  []Role
@@ -199,6 +201,9 @@ func Plant(cloud *aws.Cloud, o Options) (Planted, error) {
 		if err := p.account(a); err != nil {
 			return Planted{}, fmt.Errorf("plant account %s: %w", a.id, err)
 		}
+	}
+	if err := p.organization(); err != nil {
+		return Planted{}, fmt.Errorf("plant the organization: %w", err)
 	}
 	if err := p.decoyApps(); err != nil {
 		return Planted{}, err

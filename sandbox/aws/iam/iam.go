@@ -112,6 +112,10 @@ func (h *Handler) act(ctx context.Context, q query.Request, now time.Time) (any,
 		return nil, query.Errorf(http.StatusForbidden, "AccessDenied",
 			"User: %s is not authorized to perform: %s on resource: %s because no identity-based policy allows the %s action", who.ARN, action, op.resource(c), action)
 	}
+	if tags := q.Action == "GetRole" || q.Action == "ListRoleTags"; tags && acc.TagsDenied() {
+		return nil, query.Errorf(http.StatusForbidden, "AccessDenied",
+			"User: %s is not authorized to perform: iam:%s on resource: %s with an explicit deny in a service control policy", who.ARN, q.Action, op.resource(c))
+	}
 	if reads := strings.HasPrefix(q.Action, "Get") || strings.HasPrefix(q.Action, "List"); !reads && mishap.IsReadOnly(ctx) {
 		return nil, query.Errorf(http.StatusServiceUnavailable, "ServiceUnavailable", "The request has failed due to a temporary failure of the server.")
 	}

@@ -206,7 +206,7 @@ func updateTrust(c call) (any, *query.Error) {
 	if bad != nil {
 		return nil, bad
 	}
-	if !c.account.ChangeRole(r.Name, func(r *world.Role) { r.Trust = document }) {
+	if !c.account.WriteTrust(r.Name, document) {
 		return nil, noSuch("The role with name %s cannot be found.", r.Name)
 	}
 	c.account.CountWrite(r.Name)

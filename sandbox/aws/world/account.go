@@ -25,6 +25,8 @@ type Account struct {
 	tokenVersion int
 	listCap      int
 	compact      bool
+	delay        time.Duration // until a written trust policy is visible
+	tagsDenied   bool
 	limiter      *rate.Limiter
 	roles        map[string]*Role // by lower-case name: IAM names are unique whatever the case
 	providers    map[string]*Provider
@@ -44,6 +46,7 @@ type Role struct {
 	Description string
 	ID          string
 	Created     time.Time
+	pending     []draft // written trust policies that are not visible yet, oldest first
 	account     string
 	partition   signin.Partition
 }
@@ -124,18 +127,33 @@ func (a *Account) ChangeRole(name string, f func(*Role)) (ok bool) {
 	if r == nil {
 		return false
 	}
+	r.settle(now())
+	trust := r.Trust
 	f(r)
+	if r.Trust != trust {
+		r.pending = nil // the newest write wins
+	}
 	return true
 }
 
-// DeleteRole removes a role; ok is false when there is none.
+// DeleteRole removes a role; ok is false when there is none. Trust policies that
+// name it show its id from then on (IAM User Guide, "AWS JSON policy elements:
+// Principal").
 func (a *Account) DeleteRole(name string) (ok bool) {
 	a.cloud.mu.Lock()
 	defer a.cloud.mu.Unlock()
 	name = strings.ToLower(name)
-	_, ok = a.roles[name]
+	gone := a.roles[name]
+	if gone == nil {
+		return false
+	}
 	delete(a.roles, name)
-	return ok
+	for _, acc := range a.cloud.accounts {
+		for _, r := range acc.roles {
+			r.forget(*gone)
+		}
+	}
+	return true
 }
 
 // Role finds a role by name, whatever its case.
@@ -146,6 +164,7 @@ func (a *Account) Role(name string) (Role, bool) {
 	if r == nil {
 		return Role{}, false
 	}
+	r.settle(now())
 	return r.clone(), true
 }
 
@@ -154,7 +173,9 @@ func (a *Account) Roles() []Role {
 	a.cloud.mu.Lock()
 	defer a.cloud.mu.Unlock()
 	out := make([]Role, 0, len(a.roles))
+	at := now()
 	for _, r := range a.roles {
+		r.settle(at)
 		out = append(out, r.clone())
 	}
 	slices.SortFunc(out, func(x, y Role) int { return strings.Compare(x.Path+x.Name, y.Path+y.Name) })
@@ -187,6 +208,13 @@ func (a *Account) SetCompactDocuments(on bool) { a.set(func() { a.compact = on }
 
 // CompactDocuments reports the choice of SetCompactDocuments.
 func (a *Account) CompactDocuments() bool { return get(a, func() bool { return a.compact }) }
+
+// SetTagsDenied makes the account refuse what shows a role's tags, GetRole and
+// ListRoleTags, as a service control policy would.
+func (a *Account) SetTagsDenied(on bool) { a.set(func() { a.tagsDenied = on }) }
+
+// TagsDenied reports the choice of SetTagsDenied.
+func (a *Account) TagsDenied() bool { return get(a, func() bool { return a.tagsDenied }) }
 
 // SetThrottle limits IAM calls in this account to a token bucket: perSecond
 // refilled, burst at once. perSecond <= 0 lifts the limit.

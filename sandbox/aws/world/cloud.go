@@ -37,6 +37,8 @@ type Cloud struct {
 	last       map[string]signin.Region // console Region a principal saw last
 	strictness Strictness
 
+	organizations []*Organization
+
 	keySweep, consoleSweep sweep
 }
 

@@ -62,6 +62,7 @@ var importTable = []row{
 	{pkg: "idp/idptest", may: []string{"idp", "signin", "finding", "secret/secrettest"}, suite: true},
 	{pkg: "trustpolicy"},
 	{pkg: "trustpolicy/fleet", may: []string{"trustpolicy", "samlmeta", "federation", "finding", "awsaccess", "inventory", "signin"}},
+	{pkg: "trustpolicy/members", may: []string{"trustpolicy/fleet", "federation", "finding", "inventory", "signin"}},
 	{pkg: "inventory", may: []string{"signin", "finding", "federation"}},
 	{pkg: "audit", may: []string{"signin", "finding", "federation", "filelock"}},
 	{pkg: "failover", may: []string{"health", "idp", "inventory", "federation", "signin", "finding", "escape"}},
@@ -76,10 +77,10 @@ var importTable = []row{
 	{pkg: "store/memory", may: []string{"health", "signin"}},
 	{pkg: "store/storetest", may: []string{"inventory", "audit", "health", "federation", "secret", "signin"}, suite: true},
 	{pkg: "store/seal", may: []string{"secret", "finding"}},
-	{pkg: "control", may: append([]string{"outbound", "awsaccess", "health", "health/probe", "idp", "idp/discover", "trustpolicy", "trustpolicy/fleet", "inventory", "audit", "failover", "failover/move", "failover/controller", "store", "people", "approval"}, ground...)},
+	{pkg: "control", may: append([]string{"outbound", "awsaccess", "health", "health/probe", "idp", "idp/discover", "trustpolicy", "trustpolicy/fleet", "trustpolicy/members", "inventory", "audit", "failover", "failover/move", "failover/controller", "store", "people", "approval"}, ground...)},
 	{pkg: "server", may: append([]string{"control", "people", "outbound"}, ground...)},
 	{pkg: "notify", may: append([]string{"control", "outbound", "signature"}, ground...)},
-	{pkg: "app", may: append([]string{"config", "filelock", "outbound", "awsaccess", "health", "health/probe", "idp", "idp/generic", "idp/okta", "idp/onelogin", "idp/pingone", "trustpolicy", "trustpolicy/fleet", "inventory", "audit", "failover", "failover/move", "failover/controller", "failover/prove", "store", "store/seal", "control", "server", "notify", "people"}, ground...)},
+	{pkg: "app", may: append([]string{"config", "filelock", "outbound", "awsaccess", "health", "health/probe", "idp", "idp/generic", "idp/okta", "idp/onelogin", "idp/pingone", "trustpolicy", "trustpolicy/fleet", "trustpolicy/members", "inventory", "audit", "failover", "failover/move", "failover/controller", "failover/prove", "store", "store/seal", "control", "server", "notify", "people"}, ground...)},
 	{pkg: "app/clustertest"}, // tests only
 	{pkg: "app/scaletest"},   // tests only
 	{pkg: "sandbox/...", may: []string{"signin", "sandbox/..."}},

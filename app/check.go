@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -32,6 +33,8 @@ type CheckReport struct {
 	EndpointsObeyed   bool           `json:"endpoints_obeyed"`
 	Apps              []CheckApp     `json:"apps"`
 	Accounts          []CheckAccount `json:"accounts"`
+	// Organizations are those that federations take accounts from.
+	Organizations []CheckOrganization `json:"organizations,omitempty"`
 }
 
 // CheckApp is one app as its IdP has it now.
@@ -72,7 +75,7 @@ func (r CheckReport) Good() bool {
 			return false
 		}
 	}
-	return true
+	return !slices.ContainsFunc(r.Organizations, func(o CheckOrganization) bool { return !o.Good() })
 }
 
 // checkTime bounds one question to an IdP or an account.
@@ -111,6 +114,10 @@ func Check(ctx context.Context, s Setup) (CheckReport, error) {
 	}
 	for _, f := range s.Config.Federations() {
 		out.Apps = append(out.Apps, collect(f.Members(), func(a federation.AppRef) CheckApp { return checkApp(ctx, tenants, prover, f.Name, a) })...)
+		if f.Organization.Used() {
+			org, all := checkOrganization(ctx, base, inventory.Keeper{Dir: inventoryDir(s.Config.Store.Dir)}, f, s.Log)
+			out.Organizations, f.Accounts = append(out.Organizations, org), all
+		}
 		out.Accounts = append(out.Accounts, collect(f.Accounts, func(a federation.Account) CheckAccount { return checkAccount(ctx, base, f.Name, a) })...)
 	}
 	return out, nil

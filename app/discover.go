@@ -33,7 +33,8 @@ func Discover(ctx context.Context, s Setup, extra []federation.Account, progress
 	if err != nil {
 		return control.Discovered{}, err
 	}
-	d := control.Discovery{Accounts: accounts(s.Config.Federations(), extra), Federations: s.Config.Federations(), Progress: inTurn(progress)}
+	feds := withKept(s.Config.Federations(), inventory.Keeper{Dir: inventoryDir(s.Config.Store.Dir)}, s.Log)
+	d := control.Discovery{Accounts: accounts(feds, extra), Federations: feds, Progress: inTurn(progress)}
 	for _, t := range s.Config.Tenants {
 		d.Tenants = append(d.Tenants, control.DiscoveryTenant{Name: t.Name, Tenant: tenants[t.Name].Tenant, Codec: tenants[t.Name].Codec})
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/samlfailover/samlfailover/inventory"
 	"github.com/samlfailover/samlfailover/outbound"
 	"github.com/samlfailover/samlfailover/trustpolicy/fleet"
+	"github.com/samlfailover/samlfailover/trustpolicy/members"
 )
 
 // access builds the base AWS identity. Regional STS is asked in the configured
@@ -62,8 +63,14 @@ func opener(a *awsaccess.Access) fleet.Opener {
 	}
 }
 
-// newFleet returns one federation's trust policies, which are looked at with the
-// configured pace; apps returns its apps as last read.
-func newFleet(s Setup, f federation.Federation, a *awsaccess.Access, apps func(context.Context) []inventory.AppRead, progress func(fleet.Progress)) (*fleet.Fleet, error) {
-	return fleet.New(fleet.Options{Federation: f, Open: opener(a), Pace: float64(s.Config.AWS.IAMPace), Apps: apps, Log: s.Log, Progress: progress})
+// newFleet returns one federation's trust policies, over the accounts that it has
+// when it is scanned, looked at with the configured pace; apps returns its apps as
+// last read.
+func newFleet(s Setup, f federation.Federation, a *awsaccess.Access, k members.Keeper, apps func(context.Context) []inventory.AppRead, progress func(fleet.Progress)) (*members.Fleet, error) {
+	out, err := fleet.New(fleet.Options{Federation: f, Open: opener(a), Pace: float64(s.Config.AWS.IAMPace), Apps: apps, Log: s.Log, Progress: progress,
+		Answers: func(ctx context.Context) error { return a.IAMAnswers(ctx, string(f.Partition)) }})
+	if err != nil {
+		return nil, err
+	}
+	return members.Live(out, newMembers(f, a, k, s.Log)), nil
 }

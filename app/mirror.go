@@ -56,6 +56,7 @@ func (m *mirror) pull(ctx context.Context, e *eyes) {
 	for _, f := range m.feds {
 		m.note(f, m.pullRoles(f.Name))
 		m.note(f, m.pullApps(f.Name))
+		m.note(f, m.pullOrganization(f))
 	}
 }
 
@@ -85,11 +86,26 @@ func (m *mirror) pullApps(name string) error {
 	return m.file.SaveApps(snap)
 }
 
+func (m *mirror) pullOrganization(f federation.Federation) error {
+	if !f.Organization.Used() {
+		return nil
+	}
+	org, err := m.store.LoadOrganization(f.Name)
+	if err != nil {
+		return err
+	}
+	if have, err := m.file.LoadOrganization(f.Name); err == nil && !org.TakenAt.After(have.TakenAt) {
+		return nil
+	}
+	return m.file.SaveOrganization(org)
+}
+
 // push puts files that were written since into the store.
 func (m *mirror) push() {
 	for _, f := range m.feds {
 		m.note(f, m.fresh(m.file.RolesPath(f.Name), func() error { return m.pushRoles(f.Name) }))
 		m.note(f, m.fresh(m.file.AppsPath(f.Name), func() error { return m.pushApps(f.Name) }))
+		m.note(f, m.fresh(m.file.OrganizationPath(f.Name), func() error { return m.pushOrganization(f.Name) }))
 	}
 }
 
@@ -126,6 +142,17 @@ func (m *mirror) pushApps(name string) error {
 		return nil
 	}
 	return m.store.SaveApps(snap)
+}
+
+func (m *mirror) pushOrganization(name string) error {
+	org, err := m.file.LoadOrganization(name)
+	if err != nil {
+		return err
+	}
+	if have, err := m.store.LoadOrganization(name); err == nil && !org.TakenAt.After(have.TakenAt) {
+		return nil
+	}
+	return m.store.SaveOrganization(org)
 }
 
 // note says once that something could not be copied; what was never kept is no

@@ -56,6 +56,12 @@ func providersOf(f federation.Federation, scanned []inventory.Provider) []invent
 			out = append(out, p)
 		}
 	}
+	for _, p := range scanned {
+		known := slices.ContainsFunc(out, func(have inventory.Provider) bool { return have.ARN == p.ARN })
+		if !known && f.Organization.Owns(p.ARN) {
+			out = append(out, p)
+		}
+	}
 	return out
 }
 

@@ -66,7 +66,7 @@ func (s *engine) checkTokens(ctx context.Context) error {
 func (s *engine) scanAll(ctx context.Context, record control.Recorder) error {
 	var errs []error
 	for _, f := range s.feds {
-		if len(f.Accounts) == 0 {
+		if !f.HasAccounts() {
 			continue
 		}
 		errs = append(errs, s.scan(ctx, record, f))
@@ -84,7 +84,7 @@ func (s *engine) scan(ctx context.Context, record control.Recorder, f federation
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	fl, err := newFleet(s.o.Setup, f, s.base, lastApps(f, s.keeper, s.vendors, s.o.Log), nil)
+	fl, err := newFleet(s.o.Setup, f, s.base, s.keeper, lastApps(f, s.keeper, s.vendors, s.o.Log), nil)
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func (s *engine) firstScan(ctx context.Context, seat *seat) {
 	for _, f := range s.feds {
 		snap, err := s.keeper.LoadRoles(f.Name)
 		fresh := err == nil && time.Since(snap.TakenAt) < f.Policy.InventoryMaxAge
-		if fresh || len(f.Accounts) == 0 {
+		if fresh || !f.HasAccounts() {
 			continue
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -56,7 +56,8 @@ func newEngine(o Options) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &engine{o: o, secrets: secrets, network: network, digest: o.Config.Digest(), feds: o.Config.Federations(), keeper: inventory.Keeper{Dir: inventoryDir(o.Config.Store.Dir)}}
+	s := &engine{o: o, secrets: secrets, network: network, digest: o.Config.Digest(), keeper: inventory.Keeper{Dir: inventoryDir(o.Config.Store.Dir)}}
+	s.feds = withKept(o.Config.Federations(), s.keeper, o.Log)
 	if s.vendors, err = vendors(o.Config, secrets, network, o.Log); err != nil {
 		network.Close()
 		return nil, err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/samlfailover/samlfailover/audit"
 	"github.com/samlfailover/samlfailover/control"
+	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/inventory"
 	"github.com/samlfailover/samlfailover/trustpolicy/fleet"
 )
@@ -67,8 +68,8 @@ func openTrust(s Setup, name, resume string, actor control.Actor, progress func(
 	if err != nil {
 		return nil, err
 	}
-	if len(fed.Accounts) == 0 {
-		return nil, fmt.Errorf("federation %s lists no accounts, so there are no trust policies to look at; add accounts: to %s", fed.Name, s.Config.Path())
+	if !fed.HasAccounts() {
+		return nil, fmt.Errorf("federation %s lists no accounts, so there are no trust policies to look at; add accounts: or organization: to %s", fed.Name, s.Config.Path())
 	}
 	secrets, network, err := s.open()
 	if err != nil {
@@ -85,7 +86,7 @@ func openTrust(s Setup, name, resume string, actor control.Actor, progress func(
 		return nil, err
 	}
 	keeper := inventory.Keeper{Dir: inventoryDir(s.Config.Store.Dir)}
-	fl, err := newFleet(s, fed, base, lastApps(fed, keeper, tenants, s.Log), progress)
+	fl, err := newFleet(s, fed, base, keeper, lastApps(fed, keeper, tenants, s.Log), progress)
 	if err != nil {
 		network.Close()
 		return nil, err
@@ -111,6 +112,7 @@ func openTrust(s Setup, name, resume string, actor control.Actor, progress func(
 		}
 		past = &ResumedTrust{Plan: was.plan, Ticket: was.ticket, Earlier: was.roles}
 	}
+	fed = withKept([]federation.Federation{fed}, keeper, s.Log)[0]
 	return &TrustRun{
 		Trust: control.Trust{Federation: fed, Fleet: fl, Keeper: keeper, Record: log, Journal: journal, Freezes: s.Config.Freezes(fed.Name), Actor: actor,
 			Past: pastWrites{runsDir(s.Config.Store.Dir)}, Wrote: lastWrites(runsDir(s.Config.Store.Dir)), AppsNow: appsNow(fed, keeper, tenants, s.Log)},

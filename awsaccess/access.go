@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 
@@ -144,23 +145,41 @@ func (a *Access) stsWith(region string, creds aws.CredentialsProvider, retryer f
 // each STS Region said; it then carries finding account-unreadable. The client
 // retries adaptively up to 8 times: it is for scans and repairs in calm times.
 func (a *Access) IAM(ctx context.Context, role RoleToAssume) (*iam.Client, error) {
-	partition := partitionOf(a.regions[0])
-	creds := a.base
-	if role.RoleARN != "" {
-		arnPartition, err := partitionOfARN(role.RoleARN)
-		if err != nil {
-			return nil, err
-		}
-		partition = arnPartition
-		cache := a.assumed(role)
-		if _, err := cache.Retrieve(ctx); err != nil {
-			return nil, err
-		}
-		creds = cache
+	partition, creds, err := a.as(ctx, role)
+	if err != nil {
+		return nil, err
 	}
 	return iam.NewFromConfig(a.config(iamRegion(partition), creds, adaptiveRetry), func(o *iam.Options) {
 		o.BaseEndpoint = a.overrides.iam
 	}), nil
+}
+
+// Organizations returns a client of AWS Organizations in the role's partition,
+// as IAM does of IAM.
+func (a *Access) Organizations(ctx context.Context, role RoleToAssume) (*organizations.Client, error) {
+	partition, creds, err := a.as(ctx, role)
+	if err != nil {
+		return nil, err
+	}
+	return organizations.NewFromConfig(a.config(organizationsRegion(partition), creds, adaptiveRetry), func(o *organizations.Options) {
+		o.BaseEndpoint = a.overrides.organizations
+	}), nil
+}
+
+// as returns the credentials of a role, assumed at once, and its partition; no
+// role: those that we have.
+func (a *Access) as(ctx context.Context, role RoleToAssume) (partition string, creds aws.CredentialsProvider, err error) {
+	if role.RoleARN == "" {
+		return partitionOf(a.regions[0]), a.base, nil
+	}
+	if partition, err = partitionOfARN(role.RoleARN); err != nil {
+		return "", nil, err
+	}
+	cache := a.assumed(role)
+	if _, err := cache.Retrieve(ctx); err != nil {
+		return "", nil, err
+	}
+	return partition, cache, nil
 }
 
 func standardRetry() aws.Retryer {
@@ -239,6 +258,15 @@ func iamRegion(partition string) string {
 	return map[string]string{"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1",
 		"aws-iso": "us-iso-east-1", "aws-iso-b": "us-isob-east-1", "aws-iso-e": "eu-isoe-west-1",
 		"aws-iso-f": "us-isof-south-1", "aws-eusc": "eusc-de-east-1"}[partition]
+}
+
+// organizationsRegion is the Region of a partition that AWS Organizations signs
+// for (AWS SDK endpoint metadata of the service).
+func organizationsRegion(partition string) string {
+	if partition == "aws-cn" {
+		return "cn-northwest-1"
+	}
+	return iamRegion(partition)
 }
 
 // httpClient is what the SDK sends through: the network, without redirects, to

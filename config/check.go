@@ -46,6 +46,7 @@ func (c *checker) check() *Config {
 		out.federations = append(out.federations, c.federation(i))
 	}
 	c.people()
+	c.holes()
 	c.partitions()
 	c.unused()
 	out.Network, out.AWS, out.Tenants = c.doc.Network, c.doc.AWS, c.doc.Tenants
@@ -307,7 +308,7 @@ func (c *checker) health() {
 func (c *checker) partitions() {
 	base := c.doc.AWS.Region.Partition()
 	for i, f := range c.doc.Federations {
-		if p := partitionOf(f.Regions); base != "" && p != "" && p != base && len(f.Accounts) > 0 {
+		if p := partitionOf(f.Regions); base != "" && p != "" && p != base && (len(f.Accounts) > 0 || len(f.Organization.Providers) > 0) {
 			c.warn(fmt.Sprintf("federations[%d].accounts", i), fmt.Sprintf("accounts in partition %s, but the credentials belong to %s", p, base), "run a second controller with credentials of "+string(p))
 		}
 	}

@@ -24,6 +24,7 @@ func (c *checker) federation(i int) federation.Federation {
 	f.Apps, f.Standbys = c.federationApps(path, doc)
 	f.Lead = c.lead(path, doc, f.Apps)
 	f.Accounts = c.accounts(path, doc, f.Partition)
+	f.Organization = c.organization(path, doc, f.Partition)
 	f.Policy.Relay = c.relay(path, doc)
 	c.mustBeReady(path, doc, f)
 	c.shareOver(path, doc, f)
@@ -154,15 +155,15 @@ func (c *checker) lead(path string, doc federationDoc, apps []federation.AppRef)
 const providerARN = `^arn:(aws[a-z-]*):iam::([0-9]{12}):saml-provider/[\w._-]{1,128}$`
 
 func (c *checker) accounts(path string, doc federationDoc, p signin.Partition) []federation.Account {
-	if len(doc.Accounts) == 0 {
-		c.warn(path, "no accounts are listed, so nobody knows whether any role is ready", "list the AWS accounts under accounts")
+	if len(doc.Accounts) == 0 && !c.written(path, "organization") {
+		c.warn(path, "no accounts are listed, so nobody knows whether any role is ready", "list the AWS accounts under accounts, or choose them in the organization")
 	}
 	var out []federation.Account
 	first := map[string]int{}
 	shape := regexp.MustCompile(providerARN)
 	for i, a := range doc.Accounts {
 		at := fmt.Sprintf("%s.accounts[%d]", path, i)
-		out = append(out, federation.Account(a))
+		out = append(out, federation.Account{ID: a.ID, Name: a.Name, Providers: a.Providers, ScanRole: a.ScanRole, EnforceRole: a.EnforceRole, ExternalID: a.ExternalID})
 		if a.ID == "" {
 			continue
 		}
@@ -219,7 +220,12 @@ func (c *checker) role(path, arn string, accounts []string, p signin.Partition) 
 
 func (c *checker) mustBeReady(path string, doc federationDoc, f federation.Federation) {
 	for i, arn := range doc.MustBeReady {
-		c.role(fmt.Sprintf("%s.must_be_ready[%d]", path, i), arn, ids(f.Accounts), f.Partition)
+		at := fmt.Sprintf("%s.must_be_ready[%d]", path, i)
+		if f.Organization.Used() {
+			c.anyRole(at, arn, f.Partition)
+			continue
+		}
+		c.role(at, arn, ids(f.Accounts), f.Partition)
 	}
 }
 

@@ -170,6 +170,8 @@ func (d Draft) node(old *yaml.Node) *yaml.Node {
 	}
 	set(out, "regions", texts(regions))
 	set(out, "apps", appNodes(f))
+	// What the organization has is not listed.
+	f.Accounts = slices.DeleteFunc(slices.Clone(f.Accounts), func(a federation.Account) bool { return a.Found })
 	if len(f.Accounts) > 0 || valueOf(out, "accounts") != nil {
 		set(out, "accounts", accountNodes(f.Accounts))
 	}

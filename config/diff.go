@@ -212,7 +212,7 @@ func risk(path, before, after string) string {
 		return "which readiness a move needs"
 	case strings.HasPrefix(field, "apps["), field == "lead":
 		return "which apps move"
-	case strings.HasPrefix(field, "accounts["), strings.HasPrefix(field, "policy.owned_by"):
+	case strings.HasPrefix(field, "accounts["), strings.HasPrefix(field, "organization."), strings.HasPrefix(field, "policy.owned_by"):
 		return "which accounts and roles belong to the federation"
 	case field == "regions", field == "partition", strings.HasPrefix(field, "policy.relay"):
 		return "where people sign in"

@@ -79,6 +79,9 @@ func TestGoodFile(t *testing.T) {
 	}, {
 		Name: "gov", Partition: signin.GovCloud, Regions: []signin.Region{region("us-gov-west-1"), region("us-gov-east-1")},
 		Apps: []federation.AppRef{{Name: "12345", Tenant: "lab", ID: "12345"}}, Lead: "12345",
+		Organization: federation.Organization{OUs: []string{"ou-ab12-11112222", "r-ab12"}, Exclude: []string{"111122223333"},
+			Role: "arn:aws-us-gov:iam::999988887777:role/organization", ExternalID: "c0ffee-18", Providers: []string{"arn:aws-us-gov:iam::{account}:saml-provider/OneLogin"},
+			ScanRole: "arn:aws-us-gov:iam::{account}:role/failover-scan", EnforceRole: "arn:aws-us-gov:iam::{account}:role/failover-enforce", AccountExternalID: "c0ffee-19"},
 		Policy: federation.Policy{Mode: federation.Approve, MinReadyShare: 0.95, InventoryMaxAge: 24 * time.Hour, Cooldown: 30 * time.Minute,
 			Budget: 2, Prefer: federation.PreferOrder, Parallel: 4, ApprovalExpires: 30 * time.Minute},
 	}}

@@ -19,6 +19,10 @@ func patternOf(name string) (pattern, bool) {
 		return pattern{`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$`, "an id: letters, digits, dash and underscore, at most 100"}, true
 	case "account":
 		return pattern{`^[0-9]{12}$`, "an AWS account id: twelve digits"}, true
+	case "ou":
+		return pattern{`^(ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}|r-[0-9a-z]{4,32})$`, "the id of an organizational unit or of a root, such as ou-ab12-11112222"}, true
+	case "tag":
+		return pattern{`^[A-Za-z0-9_.:/+@ -]{1,128}(=[A-Za-z0-9_.:/+@= -]{0,256})?$`, "a tag, key or key=value: letters, digits, spaces and _.:/+@-"}, true
 	case "external":
 		return pattern{`^[A-Za-z0-9_+=,.@:/-]{2,1000}$`, "an external id: 2 to 1000 letters, digits and _+=,.@:/-"}, true
 	case "profile":

@@ -230,6 +230,7 @@ type federationDoc struct {
 	Apps                []appDoc        `yaml:"apps" required:"true" min:"1" max:"1000" doc:"The SAML apps that move."`
 	Lead                string          `yaml:"lead" doc:"Name of the app that moves and is proved first: choose the on-call team's. Absent: the first listed."`
 	Accounts            []accountDoc    `yaml:"accounts" max:"20000" doc:"The AWS accounts that people sign in to."`
+	Organization        organizationDoc `yaml:"organization" doc:"More of them, read from AWS Organizations at each trust scan. An account listed under accounts is as it says there; the management account belongs to the federation only if it is listed."`
 	RelayState          string          `yaml:"relaystate" default:"keep" enum:"keep,set" doc:"What an app with an empty RelayState gets: it stays empty, or it is set to the console of the target Region."`
 	RelayStateMap       []mappingDoc    `yaml:"relaystate_map" max:"1000" doc:"Exact landing pages that need an exact replacement."`
 	MinReadyShare       float64         `yaml:"min_ready_share" default:"0.95" min:"0.01" max:"1" doc:"Share of roles that must be able to serve a Region before auto goes there, over share_over or else in every account. A person may go below it."`

@@ -74,6 +74,9 @@ func (t Trust) Scan(ctx context.Context) (inventory.Snapshot, error) {
 		return snap, fmt.Errorf("scan of %s was interrupted, the last scan stays in force: %w", t.Federation.Name, err)
 	}
 	noteForeign(&snap, t.Wrote)
+	if snap.Unread() && last.TakenAt.IsZero() {
+		return snap, nil // nothing is known, and nothing is what stays known
+	}
 	if err := t.Keeper.SaveRoles(snap); err != nil {
 		return snap, fmt.Errorf("keep the scan of %s: %w", t.Federation.Name, err)
 	}
@@ -136,21 +139,36 @@ func notRecorded(err error) error {
 	return fmt.Errorf("nothing was written, because the audit record cannot be made: %w", err)
 }
 
-// Problems are the findings of accounts that could not be read.
+// Problems are the findings of what could not be read: IAM or the organization,
+// and accounts. Accounts that share one reason name it once.
 func Problems(s inventory.Snapshot) []finding.Finding {
 	var out []finding.Finding
+	told := map[finding.Code]bool{}
+	for _, n := range s.Notes {
+		if n.Code != finding.AccountLeftOut {
+			out, told[n.Code] = append(out, n), true
+		}
+	}
 	for _, a := range s.Accounts {
-		if a.Error != nil {
+		if a.Error != nil && !told[a.Error.Code] {
 			out = append(out, *a.Error)
+			// Any other reason is one account's own.
+			told[a.Error.Code] = a.Error.Code == finding.IAMSilent
 		}
 	}
 	return out
 }
 
-// ProviderProblems are the findings about the SAML providers of a scan. They
+// ProviderProblems are the findings about the SAML providers of a scan, and
+// about accounts that were left out. They
 // spoil no readiness: what they take away is the comparison with the IdP.
 func ProviderProblems(s inventory.Snapshot) []finding.Finding {
 	var out []finding.Finding
+	for _, n := range s.Notes {
+		if n.Code == finding.AccountLeftOut {
+			out = append(out, n)
+		}
+	}
 	for _, a := range s.Accounts {
 		out = append(out, a.Notes...)
 		for _, p := range a.Providers {

@@ -62,6 +62,9 @@ type Account struct {
 	ScanRole    string   `json:"scan_role,omitempty"`
 	EnforceRole string   `json:"enforce_role,omitempty"`
 	ExternalID  string   `json:"-"`
+	// Found: the account was found in the organization rather than listed, so that
+	// it has only those of the Providers that exist.
+	Found bool `json:"found,omitempty"`
 }
 
 // String names the account for people.
@@ -125,7 +128,9 @@ type Federation struct {
 	Standbys  []Standby        `json:"standbys,omitempty"` // at most one per app and Region
 	Lead      string           `json:"lead"`               // name of the app that moves first
 	Accounts  []Account        `json:"accounts"`
-	Policy    Policy           `json:"policy"`
+	// Organization adds accounts to those listed.
+	Organization Organization `json:"organization,omitzero"`
+	Policy       Policy       `json:"policy"`
 }
 
 // Home returns the Region where the apps belong in calm times.

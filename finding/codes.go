@@ -67,6 +67,9 @@ const (
 	TrustRunAltered    Code = "trust-run-altered"
 	NeedsApprover      Code = "needs-approver"
 	AccountUnreadable  Code = "account-unreadable"
+	IAMSilent          Code = "iam-silent"
+	OrganizationUnread Code = "organization-unreadable"
+	AccountLeftOut     Code = "account-left-out"
 	ProviderUnreadable Code = "provider-unreadable"
 	ProviderMissing    Code = "provider-missing"
 	ProviderWithoutApp Code = "provider-without-app"
@@ -169,6 +172,9 @@ var list = []Registered{
 	{TrustRunAltered, Page, "The audit record of a trust run is not what the main record says that it was."},
 	{NeedsApprover, Warn, "A Deny statement keeps sign-ins out; the planned edit of it needs approval and is not written."},
 	{AccountUnreadable, Warn, "An account could not be read."},
+	{IAMSilent, Warn, "IAM's control plane does not answer, as in an outage of its Region: no role could be read, and what was known counts."},
+	{OrganizationUnread, Warn, "AWS Organizations could not be asked for a federation's accounts; those of the last read count."},
+	{AccountLeftOut, Info, "Accounts of the organization are not looked at: they are not active, or the management account is not named."},
 	{ProviderUnreadable, Warn, "An IAM SAML provider could not be read, or its metadata cannot be understood."},
 	{ProviderMissing, Warn, "An account has no SAML provider of the name that the config gives."},
 	{ProviderExpiring, Warn, "The certificate or the metadata of an IAM SAML provider ends soon or has ended; sign-ins through it fail then."},

@@ -6,6 +6,7 @@
 package inventory
 
 import (
+	"slices"
 	"time"
 
 	"github.com/samlfailover/samlfailover/finding"
@@ -86,6 +87,20 @@ type Snapshot struct {
 	TakenAt    time.Time     `json:"taken_at"`
 	Accounts   []AccountScan `json:"accounts"`
 	Was        []Was         `json:"was,omitempty"` // the best shares of the day before, by Region
+	// Notes are about none of the accounts, such as that IAM was silent, or that
+	// the organization could not be read.
+	Notes []finding.Finding `json:"notes,omitempty"`
+}
+
+// Unread reports whether none of the accounts could be read by the scan: what
+// the snapshot holds is all from before, if there is anything.
+func (s Snapshot) Unread() bool {
+	for _, a := range s.Accounts {
+		if a.Error == nil {
+			return false
+		}
+	}
+	return len(s.Accounts) > 0 || slices.ContainsFunc(s.Notes, func(f finding.Finding) bool { return f.Code != finding.AccountLeftOut })
 }
 
 // In returns the answer for one Region, unknown if the scan did not look at it.

@@ -37,6 +37,7 @@ type envelope struct {
 const (
 	kindRoles    = "roles"
 	kindApps     = "apps"
+	kindOrg      = "organization"
 	version      = 1
 	earlierCopy  = ".earlier"
 	damagedCopy  = ".damaged"
@@ -78,6 +79,19 @@ func (k Keeper) EarlierApps(federation string) (AppSnapshot, error) {
 	err := k.load(k.path(federation, kindApps)+earlierCopy, kindApps, &s)
 	return s, err
 }
+
+// SaveOrganization keeps what was read of a federation's organization.
+func (k Keeper) SaveOrganization(o Organization) error { return k.save(o.Federation, kindOrg, o) }
+
+// LoadOrganization returns what was kept last; errors as in LoadRoles.
+func (k Keeper) LoadOrganization(federation string) (Organization, error) {
+	var o Organization
+	err := k.load(k.path(federation, kindOrg), kindOrg, &o)
+	return o, err
+}
+
+// OrganizationPath is the file that SaveOrganization writes.
+func (k Keeper) OrganizationPath(federation string) string { return k.path(federation, kindOrg) }
 
 // RolesPath is the file that SaveRoles writes, for whoever wants to know whether
 // another process has written it since.

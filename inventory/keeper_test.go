@@ -135,3 +135,25 @@ func TestNamesStayInTheFolder(t *testing.T) {
 		t.Error("a snapshot of no federation was kept")
 	}
 }
+
+func TestKeepOrganization(t *testing.T) {
+	t.Parallel()
+	k := Keeper{Dir: t.TempDir()}
+	if _, err := k.LoadOrganization("corp"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("nothing kept gives %v", err)
+	}
+	want := Organization{Federation: "corp", TakenAt: at, Selection: "all", ID: "o-1", Management: "111111111111", Accounts: []OrganizationAccount{{ID: "222222222222", Name: "a", State: "ACTIVE"}}}
+	if err := k.SaveOrganization(want); err != nil {
+		t.Fatal(err)
+	}
+	got, err := k.LoadOrganization("corp")
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v %s", err, diff)
+	}
+	if err := os.WriteFile(k.OrganizationPath("corp"), []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.LoadOrganization("corp"); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("damage gives %v", err)
+	}
+}

@@ -12,6 +12,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/samlfailover/samlfailover/failover/move"
+	"github.com/samlfailover/samlfailover/finding"
 	"github.com/samlfailover/samlfailover/inventory"
 	"github.com/samlfailover/samlfailover/store/seal"
 )
@@ -20,6 +21,7 @@ import (
 const (
 	kindRoles = "roles"
 	kindApps  = "apps"
+	kindOrg   = "organization"
 )
 
 // indexBody is the head record of one kind of one federation: which generation
@@ -30,8 +32,8 @@ type indexBody struct {
 	Earlier *generationBody `json:"earlier,omitempty"`
 }
 
-// generationBody is one snapshot. Items are its accounts, or the one list of
-// apps; each is encrypted on its own and cut into so many parts.
+// generationBody is one snapshot. Items are its accounts, the one list of
+// apps, or the organization; each is encrypted on its own and cut into so many parts.
 type generationBody struct {
 	Number     uint64    `json:"number"`
 	SavedAt    time.Time `json:"saved_at"`
@@ -39,6 +41,8 @@ type generationBody struct {
 	TakenAt    time.Time `json:"taken_at"`
 	Items      []int     `json:"items"` // parts of each
 	Digest     string    `json:"digest"`
+
+	Notes []finding.Finding `json:"notes,omitempty"` // of a snapshot of roles
 }
 
 // Inventory keeps snapshots as inventory.Keeper does, with the same methods:
@@ -64,12 +68,32 @@ func (i *Inventory) SaveRoles(snap inventory.Snapshot) error {
 	for n, a := range snap.Accounts {
 		items[n] = a
 	}
-	return i.save(kindRoles, generationBody{Federation: snap.Federation, TakenAt: snap.TakenAt}, items)
+	return i.save(kindRoles, generationBody{Federation: snap.Federation, TakenAt: snap.TakenAt, Notes: snap.Notes}, items)
 }
 
 // SaveApps keeps a federation's apps as last read.
 func (i *Inventory) SaveApps(snap inventory.AppSnapshot) error {
 	return i.save(kindApps, generationBody{Federation: snap.Federation, TakenAt: snap.TakenAt}, []any{snap.Apps})
+}
+
+// SaveOrganization keeps what was read of a federation's organization.
+func (i *Inventory) SaveOrganization(o inventory.Organization) error {
+	return i.save(kindOrg, generationBody{Federation: o.Federation, TakenAt: o.TakenAt}, []any{o})
+}
+
+// LoadOrganization returns what was kept last of a federation's organization.
+func (i *Inventory) LoadOrganization(federation string) (inventory.Organization, error) {
+	var out inventory.Organization
+	_, items, err := i.load(federation, kindOrg, func(b indexBody) *generationBody { return b.Current })
+	if err != nil {
+		return out, err
+	}
+	for _, raw := range items {
+		if err := json.Unmarshal(raw, &out); err != nil {
+			return out, fmt.Errorf("load the kept organization of federation %s: %w", federation, err)
+		}
+	}
+	return out, nil
 }
 
 // LoadRoles returns the roles kept last.
@@ -126,7 +150,7 @@ func (i *Inventory) roles(federation string, which func(indexBody) *generationBo
 	if err != nil {
 		return inventory.Snapshot{}, err
 	}
-	out := inventory.Snapshot{Federation: g.Federation, TakenAt: g.TakenAt}
+	out := inventory.Snapshot{Federation: g.Federation, TakenAt: g.TakenAt, Notes: g.Notes}
 	for n, raw := range items {
 		var a inventory.AccountScan
 		if err := json.Unmarshal(raw, &a); err != nil {

@@ -73,6 +73,11 @@ func (p *program) showCheck(r app.CheckReport) {
 		}
 		p.table(rows)
 	}
+	for _, o := range r.Organizations {
+		p.line("")
+		p.line("%d accounts of federation %s come from its AWS organization.", o.Accounts, escape.Terminal(o.Federation))
+		p.showProblems(o.Findings)
+	}
 	var unproved []finding.Finding
 	for _, a := range r.Apps {
 		p.showProblems(a.Findings)

@@ -30,7 +30,14 @@ type lived struct {
 // newWorld serves a world until the test ends.
 func newWorld(t *testing.T) *lived {
 	t.Helper()
-	w, err := sandbox.New(sandbox.Options{Logger: slog.New(slog.DiscardHandler), Probing: "interval: 5s"})
+	return newWorldOf(t, sandbox.Options{})
+}
+
+// newWorldOf is newWorld with something different about the world.
+func newWorldOf(t *testing.T, o sandbox.Options) *lived {
+	t.Helper()
+	o.Logger, o.Probing = slog.New(slog.DiscardHandler), "interval: 5s"
+	w, err := sandbox.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func newSandbox(p *program) *cobra.Command {
 	var o sandbox.Options
 	c := &cobra.Command{
 		Use:   "sandbox",
-		Short: "Run the simulated world: AWS sign-in, STS, IAM, Organizations, console; Okta, PingOne and OneLogin",
+		Short: "Run the simulated world: AWS with IAM and Organizations, Okta, PingOne, OneLogin",
 		Long: `sandbox runs a simulated AWS, Okta, PingOne and OneLogin on this machine, behind a
 forward proxy with its own CA. It serves the real host names, verifies signatures and
 trust policies, and never connects to anything outside. It writes into DIR:

@@ -119,6 +119,12 @@ func newTrustScan(p *program) *cobra.Command {
 Region, how many roles would let people in there, and why the others would not. It
 changes nothing in AWS; the result is kept for the controller. Exit code 1 when an
 account could not be read.
+
+Where the federation takes accounts from AWS Organizations, they are read first; while
+Organizations cannot be asked, those of the last read count. While IAM itself does not
+answer, as in an outage of us-east-1, it says so within seconds and shows the last scan
+with its age.
+
 ` + streaming,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
@@ -135,6 +141,7 @@ account could not be read.
 			if p.json() {
 				err = p.printJSON(snap)
 			} else {
+				p.showUnread(snap)
 				p.showReadiness(run.Federation, snap, true)
 			}
 			if err == nil && len(control.Problems(snap)) > 0 {

@@ -5,11 +5,13 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/samlfailover/samlfailover/control"
 	"github.com/samlfailover/samlfailover/escape"
 	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/finding"
+	"github.com/samlfailover/samlfailover/signin"
 )
 
 // showReadiness prints the share of ready roles per Region, with the names and
@@ -29,6 +31,20 @@ func (p *program) showReadiness(fed federation.Federation, snap control.Snapshot
 		p.showProblems(control.ProviderProblems(snap))
 	}
 	p.showProblems(control.Problems(snap))
+}
+
+// showUnread says that a scan could read nothing, and how old what follows is.
+func (p *program) showUnread(snap control.Snapshot) {
+	if !snap.Unread() {
+		return
+	}
+	p.line("%s [%s]", escape.Terminal(control.Problems(snap)[0].What), control.Problems(snap)[0].Code)
+	if snap.TakenAt.IsZero() || snap.Share(signin.Region{}).Total == 0 {
+		p.line("Nothing is known from before.")
+	} else {
+		p.line("What follows is the last scan: %s old, of %s.", time.Since(snap.TakenAt).Round(time.Second), snap.TakenAt.UTC().Format(time.RFC3339))
+	}
+	p.line("")
 }
 
 func count(n int) string { return fmt.Sprint(n) }

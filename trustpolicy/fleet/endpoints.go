@@ -131,6 +131,9 @@ func (f *Fleet) current(ctx context.Context) (endpoints, error) {
 		api, err := f.dial(ctx, a, ToRead)
 		if err != nil {
 			f.Log.Warn("an account's SAML providers could not be read", "account", a.ID, "err", err)
+			for _, arn := range a.Providers {
+				read[i] = append(read[i], inventory.Provider{ARN: arn})
+			}
 			return
 		}
 		for _, arn := range a.Providers {

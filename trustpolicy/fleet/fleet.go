@@ -48,6 +48,9 @@ type Options struct {
 	Parallel   int            // accounts at once; 0 = 8
 	Pace       float64        // IAM calls a second in one account, reads and writes together; 0 = as fast as IAM answers
 	ReadBack   time.Duration  // how long a write may take to show; 0 = one minute
+	// Answers reports whether IAM's control plane answers at all; nil: that is not
+	// asked.
+	Answers func(context.Context) error
 	// Apps returns the federation's apps as last read: an endpoint that is one
 	// provider's alone is taken from there. nil, or none: every sign-in arrives at
 	// the plain endpoints.

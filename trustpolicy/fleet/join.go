@@ -41,7 +41,12 @@ func (f *Fleet) join(apps []inventory.AppRead, known []inventory.Provider) *join
 		}
 	}
 	for _, a := range f.Federation.Accounts {
-		j.providers = append(j.providers, a.Providers...)
+		for _, arn := range a.Providers {
+			// Nothing known at all: the providers were not looked at.
+			if _, exists := j.known[arn]; exists || !a.Found || len(known) == 0 {
+				j.providers = append(j.providers, arn)
+			}
+		}
 	}
 	for _, a := range apps {
 		switch arn := ids[a.ACS.Suffix()]; {

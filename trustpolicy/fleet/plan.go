@@ -112,7 +112,12 @@ func (f *Fleet) collect(shares []share) TrustPlan {
 		out.Edits = append(out.Edits, s.edits...)
 		out.Denies = append(out.Denies, s.denies...)
 		out.Elsewhere = append(out.Elsewhere, s.elsewhere...)
-		out.Refused = append(out.Refused, s.refused...)
+		for _, why := range s.refused {
+			// One silence refuses every account.
+			if why.Code != finding.IAMSilent || !slices.ContainsFunc(out.Refused, func(f finding.Finding) bool { return f.Code == finding.IAMSilent }) {
+				out.Refused = append(out.Refused, why)
+			}
+		}
 		out.Notes = append(out.Notes, s.notes...)
 		out.Totals.Roles += s.roles
 		out.Totals.Complete += s.whole

@@ -38,6 +38,9 @@ func (f *Fleet) providers(ctx context.Context, api ProviderReader, a federation.
 		scan.Providers = append(scan.Providers, inventory.Provider{ARN: aws.ToString(p.Arn), ValidUntil: aws.ToTime(p.ValidUntil)})
 	}
 	for _, arn := range a.Providers {
+		if a.Found && err == nil {
+			break // an account of the organization has those that there are
+		}
 		if !slices.ContainsFunc(scan.Providers, func(p inventory.Provider) bool { return p.ARN == arn }) {
 			scan.Providers = append(scan.Providers, inventory.Provider{ARN: arn})
 		}
@@ -49,7 +52,7 @@ func (f *Fleet) providers(ctx context.Context, api ProviderReader, a federation.
 		}
 		scan.ProviderCalls++
 		if bad := readProvider(ctx, api, p); bad != nil {
-			*p = known(last, *p, bad)
+			*p = asBefore(last, *p, bad)
 		}
 	}
 }
@@ -78,9 +81,9 @@ func readProvider(ctx context.Context, api ProviderReader, p *inventory.Provider
 	return nil
 }
 
-// known is a provider that could not be read now: as the last scan saw it, with
+// asBefore is a provider that could not be read now: as the last scan saw it, with
 // the reason. One that is gone is not remembered.
-func known(last inventory.Snapshot, p inventory.Provider, bad *finding.Finding) inventory.Provider {
+func asBefore(last inventory.Snapshot, p inventory.Provider, bad *finding.Finding) inventory.Provider {
 	if bad.Code == finding.ProviderUnreadable && p.UUID == "" {
 		for _, a := range last.Accounts {
 			for _, old := range a.Providers {

@@ -30,23 +30,47 @@ const quotaKey = "AssumeRolePolicySizeQuota"
 // quota; the account's SAML providers cost one call and one per provider that is
 // read, which are counted apart. An account that cannot be read carries the
 // reason and keeps what last saw of it, under its old date; it never hides
-// another one.
+// another one. Where none could be read, the whole keeps its old date, and once
+// IAM itself is found silent no further account is tried.
 func (f *Fleet) Scan(ctx context.Context, last inventory.Snapshot) inventory.Snapshot {
 	out := inventory.Snapshot{Federation: f.Federation.Name, TakenAt: time.Now(),
 		Accounts: make([]inventory.AccountScan, len(f.Federation.Accounts))}
 	var done atomic.Int64
 	found := make([][]reading, len(f.Federation.Accounts))
+	sweep, stop := context.WithCancel(ctx)
+	defer stop()
+	iam := &pulse{fleet: f, stop: stop}
 	f.eachAccount(func(i int, a federation.Account) {
-		scan, roles, err := f.scanAccount(ctx, a, last)
+		scan, roles, err := f.scanUnlessSilent(sweep, iam, a, last)
 		if err != nil {
 			f.Log.Warn("an account could not be scanned", "federation", f.Federation.Name, "account", a.ID, "err", err)
 			scan, roles = keep(a, last, scan.Calls, err), nil
+			if why := iam.silent(); why != nil {
+				scan.Error = why
+			}
 		}
 		out.Accounts[i], found[i] = scan, roles
 		f.progress(Progress{Stage: "scan", Account: a.ID, Done: int(done.Add(1)), Total: len(out.Accounts), Text: summary(scan)})
 	})
 	f.assess(ctx, out.Accounts, found)
+	if out.Unread() && !last.TakenAt.IsZero() {
+		out.TakenAt = last.TakenAt
+	}
+	if why := iam.silent(); why != nil {
+		out.Notes = append(out.Notes, *why)
+	}
 	return out
+}
+
+// scanUnlessSilent scans an account, and finds out whether IAM itself is silent
+// when a call goes unanswered.
+func (f *Fleet) scanUnlessSilent(ctx context.Context, iam *pulse, a federation.Account, last inventory.Snapshot) (inventory.AccountScan, []reading, error) {
+	if why := iam.silent(); why != nil {
+		return inventory.AccountScan{}, nil, *why
+	}
+	scan, roles, err := f.scanAccount(ctx, a, last)
+	iam.feel(ctx, err)
+	return scan, roles, err
 }
 
 // assess judges the roles that were read, once every account's providers are
@@ -82,12 +106,7 @@ func summary(s inventory.AccountScan) string {
 
 // keep is the scan of an account that could not be read.
 func keep(a federation.Account, last inventory.Snapshot, calls int, err error) inventory.AccountScan {
-	out := inventory.AccountScan{ID: a.ID, Name: a.Name}
-	for _, old := range last.Accounts {
-		if old.ID == a.ID {
-			out = old
-		}
-	}
+	out := known(last, a)
 	out.Calls = calls
 	out.Error = unreadable(a, err)
 	return out
@@ -110,7 +129,9 @@ func (f *Fleet) scanAccount(ctx context.Context, a federation.Account, last inve
 		return out, nil, fmt.Errorf("open account %s for reading: %w", a.ID, err)
 	}
 	out.Calls++
-	if out.SizeQuota, err = quota(ctx, api); err != nil {
+	if out.SizeQuota, err = quota(ctx, api); !answered(err) {
+		return out, nil, err
+	} else if err != nil {
 		f.Log.Warn("the trust-policy quota is not known; the default is assumed", "account", a.ID, "err", err)
 	}
 	in := &iam.ListRolesInput{MaxItems: aws.Int32(pageSize)}

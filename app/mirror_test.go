@@ -11,7 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/samlfailover/samlfailover/federation"
+	"github.com/samlfailover/samlfailover/finding"
 	"github.com/samlfailover/samlfailover/inventory"
 	"github.com/samlfailover/samlfailover/secret"
 	"github.com/samlfailover/samlfailover/store"
@@ -87,5 +90,44 @@ func TestMirror(t *testing.T) {
 	see()
 	if roles, err = there.LoadRoles("corp"); err != nil || len(roles.Accounts[0].Roles) != 5 {
 		t.Errorf("a damaged file was not replaced: %+v, %v", roles, err)
+	}
+}
+
+// What was read of an organization, and what a scan noted, reaches the other
+// controllers too.
+func TestMirrorOrganization(t *testing.T) {
+	t.Parallel()
+	s, term := lone(t)
+	fed := corp("corp")
+	fed.Organization = federation.Organization{All: true}
+	feds := []federation.Federation{fed}
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	here, there := inventory.Keeper{Dir: t.TempDir()}, inventory.Keeper{Dir: t.TempDir()}
+	leader := newMirror(here, term.Inventory(), feds, slog.New(slog.DiscardHandler))
+	follower := newMirror(there, s.Inventory(), feds, slog.New(slog.DiscardHandler))
+	org := inventory.Organization{Federation: "corp", TakenAt: at, Selection: "all", Management: "1", Accounts: []inventory.OrganizationAccount{{ID: "2", State: "ACTIVE"}}}
+	snap := inventory.Snapshot{Federation: "corp", TakenAt: at, Notes: []finding.Finding{{Code: finding.AccountLeftOut, What: "left out"}}}
+	for _, err := range []error{here.SaveOrganization(org), here.SaveRoles(snap)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	leader.push()
+	follower.pull(t.Context(), &eyes{store: s})
+	got, err := there.LoadOrganization("corp")
+	if diff := cmp.Diff(org, got); err != nil || diff != "" {
+		t.Errorf("%v %s", err, diff)
+	}
+	if roles, err := there.LoadRoles("corp"); err != nil || len(roles.Notes) != 1 || roles.Notes[0].What != "left out" {
+		t.Errorf("%+v %v", roles, err)
+	}
+	newer := org
+	newer.TakenAt, newer.Management = at.Add(time.Hour), "3"
+	if err := there.SaveOrganization(newer); err != nil {
+		t.Fatal(err)
+	}
+	follower.pull(t.Context(), &eyes{store: s})
+	if got, err := there.LoadOrganization("corp"); err != nil || got.Management != "3" {
+		t.Errorf("an older one replaced it: %+v %v", got, err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -276,6 +277,10 @@ func httpClient(n *outbound.Network, anyHost bool) aws.HTTPClient {
 	return doer{rt: rt, anyHost: anyHost}
 }
 
+// exchangeWithin bounds one exchange to the last byte of its answer: what a
+// failing network swallows must not be waited for for ever.
+const exchangeWithin = 30 * time.Second
+
 // doer is one exchange per call.
 type doer struct {
 	rt      http.RoundTripper
@@ -289,5 +294,24 @@ func (d doer) Do(r *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	return d.rt.RoundTrip(r)
+	ctx, cancel := context.WithTimeout(r.Context(), exchangeWithin)
+	res, err := d.rt.RoundTrip(r.WithContext(ctx))
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	res.Body = &bounded{res.Body, cancel}
+	return res, nil
+}
+
+// bounded is a body whose exchange ends when it is closed.
+type bounded struct {
+	io.ReadCloser
+	end context.CancelFunc
+}
+
+// Close implements io.Closer.
+func (b *bounded) Close() error {
+	defer b.end()
+	return b.ReadCloser.Close()
 }

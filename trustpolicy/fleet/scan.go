@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -40,6 +41,8 @@ func (f *Fleet) Scan(ctx context.Context, last inventory.Snapshot) inventory.Sna
 	sweep, stop := context.WithCancel(ctx)
 	defer stop()
 	iam := &pulse{fleet: f, stop: stop}
+	var watch sync.WaitGroup
+	watch.Go(func() { iam.watch(sweep) })
 	f.eachAccount(func(i int, a federation.Account) {
 		scan, roles, err := f.scanUnlessSilent(sweep, iam, a, last)
 		if err != nil {
@@ -52,6 +55,8 @@ func (f *Fleet) Scan(ctx context.Context, last inventory.Snapshot) inventory.Sna
 		out.Accounts[i], found[i] = scan, roles
 		f.progress(Progress{Stage: "scan", Account: a.ID, Done: int(done.Add(1)), Total: len(out.Accounts), Text: summary(scan)})
 	})
+	stop()
+	watch.Wait()
 	f.assess(ctx, out.Accounts, found)
 	if out.Unread() && !last.TakenAt.IsZero() {
 		out.TakenAt = last.TakenAt

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/aws/smithy-go"
 
@@ -72,17 +73,43 @@ func (p *pulse) silent() *finding.Finding {
 	return p.why
 }
 
+// pulseEvery is how often IAM itself is asked during a scan that takes long:
+// calls that went into the void come back only after all their tries.
+const pulseEvery = 15 * time.Second
+
+// watch asks IAM itself now and then, until ctx ends.
+func (p *pulse) watch(ctx context.Context) {
+	tick := time.NewTicker(pulseEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			p.ask(ctx)
+		}
+	}
+}
+
 // feel is told what a call came to.
 func (p *pulse) feel(ctx context.Context, err error) {
-	if answered(err) || ctx.Err() != nil {
+	if !answered(err) {
+		p.ask(ctx)
+	}
+}
+
+func (p *pulse) ask(ctx context.Context) {
+	if ctx.Err() != nil {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.why == nil {
-		if p.why = p.fleet.Silent(ctx); p.why != nil {
-			p.stop()
-		}
+	if p.why != nil {
+		return
+	}
+	if why := p.fleet.Silent(ctx); why != nil && ctx.Err() == nil {
+		p.why = why
+		p.stop()
 	}
 }
 

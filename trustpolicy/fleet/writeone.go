@@ -73,6 +73,11 @@ func (r *run) try(ctx context.Context, e RoleEdit, out *Outcome) (State, *findin
 		out.Before, out.After, out.Changes = Digest(past.Before), Digest(past.After), past.Changes
 		return Written, nil
 	}
+	// The wait for our turn comes before the read: between read and write there is
+	// nothing but the record, or an edit made in the wait would be written over.
+	if err := w.pace.Wait(ctx); err != nil {
+		return Failed, failure(Write{Role: e.Role}, err)
+	}
 	live, why := reread(ctx, w.api, candidate{arn: e.Role, name: name, path: path, quota: w.quota})
 	if why != nil {
 		return Refused, why

@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"golang.org/x/time/rate"
@@ -24,7 +25,7 @@ func (f *Fleet) dial(ctx context.Context, a federation.Account, purpose Purpose)
 		if f.turns == nil {
 			f.turns = map[string]*rate.Limiter{}
 		}
-		turn = rate.NewLimiter(rate.Limit(f.Pace), max(1, int(f.Pace)))
+		turn = rate.NewLimiter(rate.Limit(f.Pace), max(readAndWrite, int(f.Pace)))
 		f.turns[a.ID] = turn
 	}
 	return paced{api, turn}, nil
@@ -36,7 +37,34 @@ type paced struct {
 	turn *rate.Limiter
 }
 
+// readAndWrite are the calls between which nobody must wait: what is edited in
+// such a wait would be written over.
+const readAndWrite = 2
+
+// prepaid are turns that were waited for beforehand.
+type prepaid struct{ left atomic.Int64 }
+
+type prepaidKey struct{}
+
+// together waits for the turns of a read and the write after it, so that neither
+// waits any more; the calls are made with the context that it returns.
+func together(ctx context.Context, api IAM) (context.Context, error) {
+	p, ok := api.(paced)
+	if !ok {
+		return ctx, nil
+	}
+	if err := p.turn.WaitN(ctx, readAndWrite); err != nil {
+		return ctx, fmt.Errorf("wait for a turn at the account's IAM: %w", err)
+	}
+	paid := &prepaid{}
+	paid.left.Store(readAndWrite)
+	return context.WithValue(ctx, prepaidKey{}, paid), nil
+}
+
 func at[I, O any](ctx context.Context, p paced, call func(context.Context, I, ...func(*iam.Options)) (O, error), in I, how []func(*iam.Options)) (O, error) {
+	if paid, ok := ctx.Value(prepaidKey{}).(*prepaid); ok && paid.left.Add(-1) >= 0 {
+		return call(ctx, in, how...)
+	}
 	if err := p.turn.Wait(ctx); err != nil {
 		var none O
 		return none, fmt.Errorf("wait for a turn at the account's IAM: %w", err)

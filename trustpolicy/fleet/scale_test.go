@@ -25,8 +25,8 @@ import (
 // What the large world is like.
 const (
 	latency   = 20 * time.Millisecond
-	allowed   = 10.0 // calls a second that IAM takes in one account
-	ourPace   = 8.0  // calls a second that we make
+	allowed   = 10.0 // needed a second that IAM takes in one account
+	ourPace   = 8.0  // needed a second that we make
 	atOnce    = 8    // accounts
 	callsRead = 3    // a scan's calls of an account besides ListRoles: the summary, the providers and one of them
 )
@@ -159,9 +159,9 @@ func during(t *testing.T, what string, limit time.Duration, run func()) {
 	}
 }
 
-// calls is how long so many calls in a row take in one account: as many as a
+// needed is how long so many calls in a row take in one account: as many as a
 // second allows may come as fast as they are answered, then the pace counts.
-func calls(n int) time.Duration {
+func needed(n int) time.Duration {
 	return max(time.Duration(n)*latency, time.Duration(float64(n-int(ourPace))/ourPace*float64(time.Second)))
 }
 
@@ -185,21 +185,21 @@ func TestScale(t *testing.T) {
 		rounds := time.Duration(len(l.Accounts)/atOnce + 1)
 		pages := sizes()[0]/1000 + 1
 		var snap inventory.Snapshot
-		during(t, "scan", calls(callsRead+pages)+rounds*calls(callsRead+1), func() { snap = f.Scan(t.Context(), inventory.Snapshot{}) })
+		during(t, "scan", needed(callsRead+pages)+rounds*needed(callsRead+1), func() { snap = f.Scan(t.Context(), inventory.Snapshot{}) })
 		l.wants(t, 1, nil)
 		if got := named(snap, l.fed.Regions[1]); !slices.Equal(got, sorted(slices.Clone(l.Drifted))) {
 			t.Fatalf("%d roles are not ready, want %d", len(got), len(l.Drifted))
 		}
 		var plan fleet.TrustPlan
 		var err error
-		during(t, "plan", calls(first)+rounds*calls(1), func() { plan, err = f.Plan(t.Context(), snap) })
+		during(t, "plan", needed(first)+rounds*needed(1), func() { plan, err = f.Plan(t.Context(), snap) })
 		if err != nil || len(plan.Edits) != len(l.Drifted) {
 			t.Fatalf("%d edits: %v", len(plan.Edits), err)
 		}
 		var report fleet.Report
 		// Three calls a role, one role of an account after the other: all of the
 		// first account, then a tenth of all roles, then the rest.
-		during(t, "apply", calls(3*first)+2*calls(3*second)+2*rounds*calls(4), func() {
+		during(t, "apply", needed(3*first)+2*needed(3*second)+2*rounds*needed(4), func() {
 			report, err = f.Apply(t.Context(), plan, fleet.ApplyOptions{})
 		})
 		if err != nil || report.Counts[fleet.Written] != len(l.Drifted) {

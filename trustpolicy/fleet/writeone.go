@@ -75,7 +75,8 @@ func (r *run) try(ctx context.Context, e RoleEdit, out *Outcome) (State, *findin
 	}
 	// The wait for our turn comes before the read: between read and write there is
 	// nothing but the record, or an edit made in the wait would be written over.
-	if err := w.pace.Wait(ctx); err != nil {
+	ctx, err = together(ctx, w.api)
+	if err != nil {
 		return Failed, failure(Write{Role: e.Role}, err)
 	}
 	live, why := reread(ctx, w.api, candidate{arn: e.Role, name: name, path: path, quota: w.quota})

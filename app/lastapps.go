@@ -32,19 +32,21 @@ type appKeeper interface {
 // lastApps returns a federation's apps as last read, for whoever has to know
 // their endpoints: as a controller has kept them, and where it has not, or not
 // for a day, as they are now. What cannot be read either stays as it was kept,
-// or is left out. Where apps stand in for others, all are read now, with issuer
-// and certificate. The apps are looked up once, when they are first asked for.
+// or is left out. Their issuers and certificates, which no controller keeps, are
+// read now: readiness compares them with the SAML providers' (spec 6.3). The apps
+// are looked up once, when they are first asked for.
 func lastApps(f federation.Federation, kept appKeeper, vendors move.Vendors, log *slog.Logger) func(context.Context) []inventory.AppRead {
 	var once sync.Once
 	var out []inventory.AppRead
 	return func(ctx context.Context) []inventory.AppRead {
-		once.Do(func() { out = findApps(ctx, f, kept, vendors, log, appsCountFor) })
+		once.Do(func() { out = findApps(ctx, f, kept, vendors, log, appsCountFor, true) })
 		return out
 	}
 }
 
-// findApps reads the apps whose last read is older than that.
-func findApps(ctx context.Context, f federation.Federation, kept appKeeper, vendors move.Vendors, log *slog.Logger, older time.Duration) []inventory.AppRead {
+// findApps reads the apps whose last read is older than that, and with identify
+// who each is to AWS. An app of which that cannot be found out is as it was kept.
+func findApps(ctx context.Context, f federation.Federation, kept appKeeper, vendors move.Vendors, log *slog.Logger, older time.Duration, identify bool) []inventory.AppRead {
 	snap, err := kept.LoadApps(f.Name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		log.Warn("the apps as last read cannot be loaded", "federation", f.Name, "error", err)
@@ -58,11 +60,11 @@ func findApps(ctx context.Context, f federation.Federation, kept appKeeper, vend
 		if at >= 0 {
 			found[i] = snap.Apps[at]
 		}
-		if time.Since(found[i].ReadAt) < older && len(f.Standbys) == 0 {
+		if time.Since(found[i].ReadAt) < older && !identify {
 			continue
 		}
 		all.Go(func() {
-			app, err := lookUp(ctx, ref, vendors[ref.Tenant], len(f.Standbys) > 0)
+			app, err := lookUp(ctx, ref, vendors[ref.Tenant], identify)
 			if err != nil {
 				log.Warn("an app could not be read for the trust policies", "app", ref.Name, "kept_from", found[i].ReadAt, "error", err)
 			}
@@ -75,8 +77,8 @@ func findApps(ctx context.Context, f federation.Federation, kept appKeeper, vend
 	return slices.DeleteFunc(found, func(a inventory.AppRead) bool { return a.ReadAt.IsZero() })
 }
 
-// lookUp reads an app now and, where apps stand in for others, who it is to AWS:
-// which provider belongs to which of them follows from that.
+// lookUp reads an app now and, if asked, who it is to AWS: which provider belongs
+// to it, and whether that knows its key, follows from that.
 func lookUp(ctx context.Context, ref federation.AppRef, v move.Vendor, identify bool) (inventory.AppRead, error) {
 	if v.Tenant == nil {
 		return inventory.AppRead{}, fmt.Errorf("tenant %q is not configured", ref.Tenant)

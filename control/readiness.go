@@ -33,6 +33,7 @@ type ReadinessReport struct {
 	Roles      []RoleReadiness      `json:"roles"`
 	Providers  []inventory.Provider `json:"providers"` // the federation's own
 	Findings   []finding.Finding    `json:"findings,omitempty"`
+	Unknown    []Aspect             `json:"unknown"` // what no scan looks at
 }
 
 // RoleReadiness is one row; ReadAt is when its account was read.
@@ -60,7 +61,7 @@ func (t Trust) Readiness(q ReadinessQuery, now time.Time) (ReadinessReport, erro
 		return ReadinessReport{}, err
 	}
 	snap = snap.Excepting(t.Federation.Policy, now)
-	out := ReadinessReport{Federation: t.Federation.Name, TakenAt: snap.TakenAt, Regions: t.Federation.Regions, Roles: []RoleReadiness{},
+	out := ReadinessReport{Federation: t.Federation.Name, TakenAt: snap.TakenAt, Regions: t.Federation.Regions, Roles: []RoleReadiness{}, Unknown: unknownAspects(),
 		Stale: now.Sub(snap.TakenAt) > t.Federation.Policy.InventoryMaxAge}
 	if !q.Region.IsZero() {
 		if !t.Federation.Allows(q.Region) {

@@ -106,7 +106,7 @@ func TrustDone(r TrustReport) int { return r.Counts[fleet.Written] + r.Counts[fl
 
 // ReadinessStates are the cells that a readiness report can have.
 func ReadinessStates() []ReadinessState {
-	return []ReadinessState{inventory.Ready, inventory.NotReady, inventory.Conditional, inventory.Unknown}
+	return []ReadinessState{inventory.Ready, inventory.NotReady, inventory.Conditional, inventory.Unknown, inventory.Excepted}
 }
 
 // TrustUnfinished reports whether a run left roles that resuming it would take up.

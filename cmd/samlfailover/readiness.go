@@ -21,11 +21,15 @@ func newReadiness(p *program) *cobra.Command {
 		Use:   "readiness",
 		Short: "Which roles would work in which Region, as last scanned",
 		Long: `readiness shows the last trust scan: per Region the share of roles that would let
-people in there, then role by role ready, not-ready, conditional or unknown, with the
-reason and the next step; the federation's SAML providers, their encryption mode and
-which of them run out. It asks nobody outside, so it works in an outage; it says how
-old what it shows is. Whether a provider knows the certificate that its app signs with
-is shown by idp apps. Exit code 1 when the roles were never scanned.`,
+people in there, then role by role ready, not-ready, conditional, unknown or excepted,
+with the reason and the next step. A role is ready if its policy admits the Region's
+endpoint, its SAML provider knows the certificate that the app signs with, has not run
+out and takes assertions at that endpoint, and its account has enabled the Region. What
+is excepted in the config is in neither number of a share. Then come the federation's
+SAML providers, Regions that people seem to work in, and what no scan looks at.
+
+It asks nobody outside, so it works in an outage; it says how old what it shows is.
+Exit code 1 when the roles were never scanned.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			q := control.ReadinessQuery{Why: control.ReadinessState(why)}
@@ -55,7 +59,7 @@ is shown by idp apps. Exit code 1 when the roles were never scanned.`,
 	}
 	c.flags(cmd, true)
 	cmd.Flags().StringVar(&region, "region", "", "this `REGION` only")
-	cmd.Flags().StringVar(&why, "why", "", "only the roles that are in this `STATE`: "+stateWords(control.ReadinessStates()))
+	cmd.Flags().StringVar(&why, "why", "", "only roles in this `STATE`: "+stateWords(control.ReadinessStates()))
 	return cmd
 }
 
@@ -95,17 +99,30 @@ func (p *program) showMatrix(r control.ReadinessReport, q control.ReadinessQuery
 	p.line("")
 	p.table(rows)
 	p.showGrouped(findings)
-	rows = [][]string{{"PROVIDER", "ENCRYPTION", "CERTIFICATES"}}
+	rows = [][]string{{"PROVIDER", "ENCRYPTION", "CERTIFICATES", "UNTIL"}}
 	for _, pr := range r.Providers {
 		mode := pr.Encryption
 		if mode == "" {
 			mode = "none"
 		}
-		rows = append(rows, []string{escape.Terminal(pr.ARN), escape.Terminal(mode), count(len(pr.Certificates))})
+		rows = append(rows, []string{escape.Terminal(pr.ARN), escape.Terminal(mode), count(len(pr.Certificates)), day(control.ProviderEnds(pr))})
 	}
 	p.line("")
 	p.table(rows)
 	p.showProblems(r.Findings)
+	p.line("")
+	p.line("Not looked at, and so not in these numbers:")
+	for _, u := range r.Unknown {
+		p.line("  %s: unknown; %s", u.Name, u.Why)
+	}
+}
+
+// day is a date for people, "unknown" for none.
+func day(t time.Time) string {
+	if t.IsZero() {
+		return "unknown"
+	}
+	return t.UTC().Format(time.DateOnly)
 }
 
 func newTrustExplain(p *program) *cobra.Command {

@@ -159,7 +159,7 @@ func TestReadinessAndExplain(t *testing.T) {
 	cli(t, w.env, "trust", "scan").wants(t, exitDone)
 	bad := w.Demo().NotReady()[0].ARN
 	before := w.Requests().Last()
-	cli(t, w.env, "readiness").wants(t, exitDone, "Scanned ", "of 78 roles will work in us-west-2", bad, "not-ready", "next: ", "PROVIDER")
+	cli(t, w.env, "readiness").wants(t, exitDone, "Scanned ", "of 78 roles will work in us-west-2", bad, "not-ready", "next: ", "PROVIDER", "guardrails: unknown")
 	var report control.ReadinessReport
 	r := cli(t, w.env, "readiness", "--region", "us-west-2", "--why", "not-ready", "--output", "json")
 	r.wants(t, exitDone)

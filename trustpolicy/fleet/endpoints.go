@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+
 	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/finding"
 	"github.com/samlfailover/samlfailover/inventory"
@@ -19,7 +21,11 @@ type endpoints struct {
 	of      map[string][]signin.ACS     // by provider ARN
 	unknown map[string]*finding.Finding // why those of a provider are not known, nil where they are
 	groups  []group                     // apps that others stand in for
-	notes   []finding.Finding           // about apps
+	notes   []finding.Finding           // about apps and providers
+	// barriers are why nobody gets in through a provider, and encrypted those that
+	// require encrypted assertions.
+	barriers  map[string]*finding.Finding
+	encrypted map[string]bool
 }
 
 // at returns a provider's endpoints in a Region.
@@ -48,7 +54,9 @@ func (f *Fleet) apps(ctx context.Context) []inventory.AppRead {
 // then.
 func (f *Fleet) endpoints(apps []inventory.AppRead, known []inventory.Provider) (endpoints, error) {
 	j := f.join(apps, known)
-	out := endpoints{of: map[string][]signin.ACS{}, unknown: map[string]*finding.Finding{}, groups: j.groups(time.Now()), notes: j.notes()}
+	now := time.Now()
+	out := endpoints{of: map[string][]signin.ACS{}, unknown: map[string]*finding.Finding{}, groups: j.groups(now), notes: j.notes(),
+		barriers: map[string]*finding.Finding{}, encrypted: map[string]bool{}}
 	shared := slices.ContainsFunc(j.providers, func(arn string) bool { return j.own[arn] == "" && !j.staysPut(arn) })
 	for _, arn := range j.providers {
 		if !j.staysPut(arn) {
@@ -67,9 +75,29 @@ func (f *Fleet) endpoints(apps []inventory.AppRead, known []inventory.Provider) 
 			}
 		}
 		out.unknown[arn] = j.doubt(arn)
+		out.barriers[arn], out.encrypted[arn] = j.barrier(arn, now), j.known[arn].Encryption == encryptionRequired
+		if why := out.barriers[arn]; why != nil && why.Code == finding.ProviderStale && !out.noted(arn) {
+			out.notes = append(out.notes, *why)
+		}
+		for _, acs := range out.of[arn] {
+			if why := out.encryptionOnly(arn, acs); why != nil {
+				out.notes = append(out.notes, *why)
+				break
+			}
+		}
 	}
 	return out, nil
 }
+
+// noted reports whether a provider's wrong certificate is noted already, with the
+// app that stands in by it.
+func (e endpoints) noted(arn string) bool {
+	return slices.ContainsFunc(e.notes, func(f finding.Finding) bool { return f.Code == finding.ProviderStale && f.Evidence["provider"] == arn })
+}
+
+// encryptionRequired is the AssertionEncryptionMode in which a provider takes
+// encrypted assertions only (IAM API Reference, GetSAMLProvider).
+const encryptionRequired = string(types.AssertionEncryptionModeTypeRequired)
 
 // everywhere returns the endpoints of the Regions with each of the suffixes.
 func everywhere(regions []signin.Region, suffixes []string) ([]signin.ACS, error) {

@@ -42,6 +42,17 @@ func Expiring(snap inventory.Snapshot, now time.Time) []finding.Finding {
 	return out
 }
 
+// Ends is when a SAML provider stops letting people in: the end of its last
+// signing certificate or of its metadata, whichever comes first; zero when neither
+// is known.
+func Ends(p inventory.Provider) time.Time {
+	end := lastEnd(p.Certificates)
+	if end.IsZero() || !p.ValidUntil.IsZero() && p.ValidUntil.Before(end) {
+		return p.ValidUntil
+	}
+	return end
+}
+
 // lastEnd is when the last of the certificates ends; zero when none can be read.
 func lastEnd(ders [][]byte) time.Time {
 	var out time.Time

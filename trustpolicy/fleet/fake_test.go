@@ -61,6 +61,7 @@ type fakeIAM struct {
 	denied    map[string]error  // GetSAMLProvider by provider ARN
 	ended     map[string]bool   // by provider ARN
 	ids       map[string]string // SAMLProviderUUID by provider ARN, where it is not providerID
+	encrypted bool              // every provider requires encrypted assertions
 }
 
 // providerID is the id of the fakes' providers.
@@ -104,12 +105,16 @@ func (f *fakeIAM) GetSAMLProvider(_ context.Context, in *iam.GetSAMLProviderInpu
 	if !ok {
 		return nil, &types.NoSuchEntityException{Message: aws.String("no such provider")}
 	}
+	mode := types.AssertionEncryptionModeTypeAllowed
+	if f.encrypted {
+		mode = types.AssertionEncryptionModeTypeRequired
+	}
 	until := ends
 	if f.ended[arn] {
 		until = time.Now().Add(-time.Hour)
 	}
 	return &iam.GetSAMLProviderOutput{SAMLMetadataDocument: aws.String(doc), SAMLProviderUUID: aws.String(cmp.Or(f.ids[arn], providerID)),
-		AssertionEncryptionMode: types.AssertionEncryptionModeTypeAllowed, ValidUntil: aws.Time(until)}, nil
+		AssertionEncryptionMode: mode, ValidUntil: aws.Time(until)}, nil
 }
 
 func (f *fakeIAM) add(path, name, text string) *fakeRole {

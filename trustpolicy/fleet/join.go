@@ -130,7 +130,8 @@ func (j *joined) read(ref federation.AppRef) inventory.AppRead {
 
 // noteCodes are the codes of notes.
 func noteCodes() []finding.Code {
-	return []finding.Code{finding.ProviderIDUnknown, finding.StandbyUnusable, finding.AppIdentityUnknown, finding.AppWithoutProvider, finding.ProviderStale}
+	return []finding.Code{finding.ProviderIDUnknown, finding.StandbyUnusable, finding.AppIdentityUnknown, finding.AppWithoutProvider, finding.ProviderStale,
+		finding.EncryptionRequired, finding.ACSValidator}
 }
 
 // notes are what is wrong with apps whatever the roles say.
@@ -149,7 +150,14 @@ func (j *joined) notes() []finding.Finding {
 			out = append(out, *why)
 		}
 	}
-	return out
+	for _, a := range j.reads {
+		for _, f := range a.Findings {
+			if f.Code == finding.ACSValidator { // the IdP would refuse a Region's endpoint
+				out = append(out, f)
+			}
+		}
+	}
+	return append(out, j.uncompared()...)
 }
 
 // unfit says why nobody gets in through a standby app, as far as app and

@@ -240,7 +240,7 @@ func reread(ctx context.Context, api IAM, c candidate) (candidate, *finding.Find
 // beyondHelp names a role that lacks no audience and is not ready all the same.
 func beyondHelp(role inventory.Role) *finding.Finding {
 	for _, r := range role.Regions {
-		if r.State == inventory.Ready || r.State == inventory.Conditional || r.State == inventory.Excepted || r.Finding == nil {
+		if r.State == inventory.Ready || r.State == inventory.Conditional || r.State == inventory.Excepted || r.Finding == nil || slices.Contains(beyond(), r.Finding.Code) {
 			continue
 		}
 		out := *r.Finding

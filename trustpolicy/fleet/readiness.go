@@ -49,6 +49,12 @@ func (f *Fleet) judgeProvider(role inventory.Role, p trustpolicy.Policy, provide
 			continue
 		}
 		out = append(out, f.judgeOne(role, p, home, login(provider, acs), region))
+		if why := ends.encryptionOnly(provider, acs); why != nil {
+			out = append(out, because(role, region, inventory.NotReady, *why, provider))
+		}
+	}
+	if why := ends.barriers[provider]; why != nil && len(out) > 0 {
+		out = append(out, because(role, region, inventory.NotReady, *why, provider))
 	}
 	return out
 }

@@ -55,7 +55,7 @@ func stsRegions(c *config.Config) []string {
 // opener opens an account's IAM through its scan or enforce role.
 func opener(a *awsaccess.Access) fleet.Opener {
 	return func(ctx context.Context, acc federation.Account, purpose fleet.Purpose) (fleet.IAM, error) {
-		role := awsaccess.RoleToAssume{RoleARN: acc.ScanRole, ExternalID: acc.ExternalID, SessionName: "samlfailover-scan"}
+		role := scanIdentity(acc)
 		if purpose == fleet.ToWrite {
 			role.RoleARN, role.SessionName = acc.EnforceRole, "samlfailover-enforce"
 		}
@@ -63,11 +63,16 @@ func opener(a *awsaccess.Access) fleet.Opener {
 	}
 }
 
+// scanIdentity is whose eyes an account is read with.
+func scanIdentity(acc federation.Account) awsaccess.RoleToAssume {
+	return awsaccess.RoleToAssume{RoleARN: acc.ScanRole, ExternalID: acc.ExternalID, SessionName: "samlfailover-scan"}
+}
+
 // newFleet returns one federation's trust policies, over the accounts that it has
 // when it is scanned, looked at with the configured pace; apps returns its apps as
 // last read.
 func newFleet(s Setup, f federation.Federation, a *awsaccess.Access, k members.Keeper, apps func(context.Context) []inventory.AppRead, progress func(fleet.Progress)) (*members.Fleet, error) {
-	out, err := fleet.New(fleet.Options{Federation: f, Open: opener(a), Pace: float64(s.Config.AWS.IAMPace), Apps: apps, Log: s.Log, Progress: progress,
+	out, err := fleet.New(fleet.Options{Federation: f, Open: opener(a), Pace: float64(s.Config.AWS.IAMPace), Apps: apps, Regions: regionReader(f, a), Log: s.Log, Progress: progress,
 		Answers: func(ctx context.Context) error { return a.IAMAnswers(ctx, string(f.Partition)) }})
 	if err != nil {
 		return nil, err

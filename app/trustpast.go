@@ -78,5 +78,7 @@ func notARun(id, dir string) error {
 // their identity providers hold them now. One that cannot be read is as old as it
 // was kept.
 func appsNow(fed federation.Federation, kept appKeeper, vendors move.Vendors, log *slog.Logger) func(context.Context) []inventory.AppRead {
-	return func(ctx context.Context) []inventory.AppRead { return findApps(ctx, fed, kept, vendors, log, 0, len(fed.Standbys) > 0) }
+	return func(ctx context.Context) []inventory.AppRead {
+		return findApps(ctx, fed, kept, vendors, log, 0, len(fed.Standbys) > 0)
+	}
 }

@@ -19,7 +19,7 @@ const (
 )
 
 // overrides are endpoints that the operator allowed; nil = AWS's own.
-type overrides struct{ iam, sts, organizations *string }
+type overrides struct{ iam, sts, organizations, account *string }
 
 // readOverrides takes the service's variable before the general one, and both
 // before the shared config, like the SDKs (AWS SDKs and Tools Reference Guide,
@@ -37,7 +37,7 @@ func readOverrides(env map[string]string) overrides {
 		}
 		return nil
 	}
-	return overrides{iam: pick("IAM"), sts: pick("STS"), organizations: pick("ORGANIZATIONS")}
+	return overrides{iam: pick("IAM"), sts: pick("STS"), organizations: pick("ORGANIZATIONS"), account: pick("ACCOUNT")}
 }
 
 // EndpointVariables lists what in the environment and the shared config names

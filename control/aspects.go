@@ -20,6 +20,7 @@ func unknownAspects() []Aspect {
 	return []Aspect{
 		{"guardrails", "service control policies, resource control policies and Sign-In resource policies are not read: make sure that none of them denies sts:AssumeRoleWithSAML in a standby Region"},
 		{"STS activation", "AWS has no API that says whether an account has switched STS off in a Region that is on by default: see Account settings in the IAM console"},
+		{"Regions in use", "named are opt-in Regions that accounts have enabled, and where the apps land people: that people use another Region shows in neither"},
 		{"last good drill", "this version runs no drills: move a test app there and back, and sign in"},
 	}
 }

@@ -33,6 +33,7 @@ type ReadinessReport struct {
 	Roles      []RoleReadiness      `json:"roles"`
 	Providers  []inventory.Provider `json:"providers"` // the federation's own
 	Findings   []finding.Finding    `json:"findings,omitempty"`
+	InUse      []RegionSuggestion   `json:"in_use,omitempty"`
 	Unknown    []Aspect             `json:"unknown"` // what no scan looks at
 }
 
@@ -94,7 +95,9 @@ func (t Trust) Readiness(q ReadinessQuery, now time.Time) (ReadinessReport, erro
 		}
 	}
 	out.Findings = slices.Concat(Problems(snap), ProviderProblems(snap), fleet.Expiring(snap, now), onlyUSEast1(t.Federation, snap),
-		inventory.EndingExceptions(t.Federation, now))
+		inventory.EndingExceptions(t.Federation, now), unreadRegions(t.Federation, snap))
+	out.InUse = suggestions(t.Federation, snap)
+	out.Findings = append(out.Findings, suggested(t.Federation, out.InUse)...)
 	for _, s := range out.Shares {
 		if s.Dropped != nil {
 			out.Findings = append(out.Findings, *s.Dropped)

@@ -76,6 +76,11 @@ type AccountScan struct {
 	// of the federation only ARN and end date are known.
 	Providers     []Provider `json:"providers,omitempty"`
 	ProviderCalls int        `json:"provider_calls"` // API calls that Providers took, not in Calls
+	// Regions is the opt-in status of the Regions that are not on by default, by
+	// code (AWS Account Management API, RegionOptStatus); RegionsError why they could
+	// not be read now, Regions then being those of an earlier scan, if any.
+	Regions      map[string]string `json:"regions,omitempty"`
+	RegionsError *finding.Finding  `json:"regions_error,omitempty"`
 	// Notes are what could not be read beside the roles.
 	Notes []finding.Finding `json:"notes,omitempty"`
 	Error *finding.Finding  `json:"error,omitempty"`
@@ -86,6 +91,7 @@ type Snapshot struct {
 	Federation string        `json:"federation"`
 	TakenAt    time.Time     `json:"taken_at"`
 	Accounts   []AccountScan `json:"accounts"`
+	InUse      []RegionUse   `json:"in_use,omitempty"`
 	Was        []Was         `json:"was,omitempty"` // the best shares of the day before, by Region
 	// Notes are about none of the accounts, such as that IAM was silent, or that
 	// the organization could not be read.

@@ -3,6 +3,7 @@ package aws
 import (
 	"net/http"
 
+	"github.com/samlfailover/samlfailover/sandbox/aws/account"
 	"github.com/samlfailover/samlfailover/sandbox/aws/console"
 	"github.com/samlfailover/samlfailover/sandbox/aws/iam"
 	"github.com/samlfailover/samlfailover/sandbox/aws/organizations"
@@ -85,6 +86,7 @@ func singles() []single {
 		{"iam.eusc-de-east-1.amazonaws.eu", "iam", "eusc-de-east-1"},
 		{"organizations.us-east-1.amazonaws.com", "organizations", "us-east-1"},
 		{"organizations.us-gov-west-1.amazonaws.com", "organizations", "us-gov-west-1"},
+		{"account.us-east-1.amazonaws.com", "account", "us-east-1"},
 	}
 }
 
@@ -105,6 +107,8 @@ func (c *Cloud) global() []proxy.Site {
 			h = &iam.Handler{Cloud: c.Cloud, Partition: e.Partition, Region: r}
 		case "organizations":
 			h = &organizations.Handler{Cloud: c.Cloud, Partition: e.Partition, Region: r}
+		case "account":
+			h = &account.Handler{Cloud: c.Cloud, Partition: e.Partition, Region: r}
 		}
 		site := proxy.Site{Host: s.host, Service: s.service, Region: r, Handler: h}
 		if s.service == "iam" {
@@ -112,6 +116,9 @@ func (c *Cloud) global() []proxy.Site {
 		}
 		if s.service == "organizations" {
 			site.Throttled = http.HandlerFunc(organizations.Throttled)
+		}
+		if s.service == "account" {
+			site.Throttled = http.HandlerFunc(account.Throttled)
 		}
 		out = append(out, site)
 	}

@@ -97,7 +97,7 @@ func (p *planter) federated(account *aws.Account, id, provider string, r rolePla
 
 // operators makes the two roles that samlfailover assumes in an account.
 func (p *planter) operators(account *aws.Account, plan accountPlan, provider string) error {
-	read := []string{"iam:ListRoles", "iam:GetRole", "iam:ListRoleTags", "iam:GetAccountSummary", "iam:ListSAMLProviders", "iam:GetSAMLProvider"}
+	read := []string{"iam:ListRoles", "iam:GetRole", "iam:ListRoleTags", "iam:GetAccountSummary", "iam:ListSAMLProviders", "iam:GetSAMLProvider", "account:ListRegions"}
 	trust, err := p.trustOf("AWS", p.at.arn(controllerAccount, "user/"+controllerUser))
 	if err != nil {
 		return err

@@ -66,7 +66,10 @@ func called(f *fakeIAM) []string {
 	var out []string
 	for op, n := range f.calls {
 		if n > 0 {
-			out = append(out, "iam:"+op)
+			if !strings.Contains(op, ":") {
+				op = "iam:" + op
+			}
+			out = append(out, op)
 		}
 	}
 	slices.Sort(out)
@@ -82,6 +85,10 @@ func TestDeployedRightsAreThoseUsed(t *testing.T) {
 		fx := setUp(t, func(o *Options) {
 			o.Federation.Accounts = o.Federation.Accounts[:1]
 			o.Open = func(_ context.Context, _ federation.Account, p Purpose) (IAM, error) { return calls[p], nil }
+			o.Regions = func(context.Context, federation.Account) (map[string]string, error) {
+				calls[ToRead].calls["account:ListRegions"]++
+				return nil, nil
+			}
 		})
 		for _, f := range calls {
 			f.add("/", "a", trust(prod, home))
@@ -193,7 +200,7 @@ func TestDeployFormsAgree(t *testing.T) {
 			t.Errorf("README.md does not say what the %s role needs", kind)
 			continue
 		}
-		named := regexp.MustCompile(`iam:\w+`).FindAllString(sentence[1], -1)
+		named := regexp.MustCompile(`(?:iam|account):\w+`).FindAllString(sentence[1], -1)
 		slices.Sort(named)
 		if diff := cmp.Diff(r.actions("Allow"), named); diff != "" {
 			t.Errorf("README.md on the %s role (-policy +README):\n%s", kind, diff)

@@ -51,11 +51,18 @@ type Options struct {
 	// Answers reports whether IAM's control plane answers at all; nil: that is not
 	// asked.
 	Answers func(context.Context) error
+	// Regions says which Regions an account has enabled; nil: that is not asked, and
+	// no Region counts as not enabled.
+	Regions RegionReader
 	// Apps returns the federation's apps as last read: an endpoint that is one
 	// provider's alone is taken from there. nil, or none: every sign-in arrives at
 	// the plain endpoints.
 	Apps func(context.Context) []inventory.AppRead
 }
+
+// RegionReader returns the opt-in status of every Region of an account, by code,
+// as AWS writes it (AWS Account Management API, RegionOptStatus).
+type RegionReader func(context.Context, federation.Account) (map[string]string, error)
 
 // Progress is one step of a long call. Done and Total count accounts while
 // scanning, roles otherwise; Total is 0 while it is not known.

@@ -57,7 +57,9 @@ func (f *Fleet) Scan(ctx context.Context, last inventory.Snapshot) inventory.Sna
 	})
 	stop()
 	watch.Wait()
-	f.assess(ctx, out.Accounts, found)
+	apps := f.apps(ctx)
+	f.assess(apps, out.Accounts, found)
+	out.InUse = f.inUse(apps, out.Accounts)
 	if out.Unread() && !last.TakenAt.IsZero() {
 		out.TakenAt = last.TakenAt
 	}
@@ -80,8 +82,8 @@ func (f *Fleet) scanUnlessSilent(ctx context.Context, iam *pulse, a federation.A
 
 // assess judges the roles that were read, once every account's providers are
 // known.
-func (f *Fleet) assess(ctx context.Context, accounts []inventory.AccountScan, found [][]reading) {
-	ends, err := f.endpoints(f.apps(ctx), scanned(accounts))
+func (f *Fleet) assess(apps []inventory.AppRead, accounts []inventory.AccountScan, found [][]reading) {
+	ends, err := f.endpoints(apps, scanned(accounts))
 	f.eachAccount(func(i int, _ federation.Account) {
 		for k, r := range found[i] {
 			role := &accounts[i].Roles[k]
@@ -92,7 +94,7 @@ func (f *Fleet) assess(ctx context.Context, accounts []inventory.AccountScan, fo
 				role.Regions = f.unjudged(*role, err)
 			default:
 				policy, _ := trustpolicy.Parse(role.Trust) // it was parsed before
-				role.Regions = f.judge(*role, policy, r.providers, ends)
+				role.Regions = f.inRegions(accounts[i], *role, f.judge(*role, policy, r.providers, ends))
 			}
 		}
 		accounts[i].Notes = slices.DeleteFunc(slices.Clone(accounts[i].Notes), func(n finding.Finding) bool { return slices.Contains(noteCodes(), n.Code) })
@@ -154,6 +156,7 @@ func (f *Fleet) scanAccount(ctx context.Context, a federation.Account, last inve
 		}
 		if !page.IsTruncated {
 			f.providers(ctx, api, a, last, &out)
+			f.regions(ctx, a, last, &out)
 			return out, found, nil
 		}
 		if next := aws.ToString(page.Marker); next == "" || next == aws.ToString(in.Marker) {

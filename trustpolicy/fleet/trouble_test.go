@@ -45,7 +45,9 @@ func TestReadinessOfProviders(t *testing.T) {
 		says  string
 	}{
 		{"the app's certificate is the provider's", inventory.Ready, "", nil, nil, "", ""},
-		{"the app signs with two, one of which is known", inventory.Ready, "", nil, func(t *testing.T, a *inventory.AppRead) { a.Certificates = append([][]byte{newCertificate(t)}, a.Certificates...) }, "", ""},
+		{"the app signs with two, one of which is known", inventory.Ready, "", nil, func(t *testing.T, a *inventory.AppRead) {
+			a.Certificates = append([][]byte{newCertificate(t)}, a.Certificates...)
+		}, "", ""},
 		{"the app's key was changed", inventory.NotReady, finding.ProviderStale, nil, func(t *testing.T, a *inventory.AppRead) { a.Certificates = [][]byte{newCertificate(t)} }, finding.ProviderStale, "update the provider"},
 		{"the provider has another app's metadata", inventory.NotReady, finding.ProviderStale, func(t *testing.T, f *fakeIAM) { f.documents[provider(prod)] = signedBy("urn:okta", newCertificate(t)) }, nil, finding.ProviderStale, "update the provider"},
 		{"another issuer altogether says nothing of this provider", inventory.Ready, "", nil, func(_ *testing.T, a *inventory.AppRead) { a.Issuer = "urn:other" }, "", ""},

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/samlfailover/samlfailover/awsaccess"
+	"github.com/samlfailover/samlfailover/config"
 	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/finding"
 	"github.com/samlfailover/samlfailover/inventory"
@@ -86,7 +87,7 @@ func newEstate(t *testing.T) *estate {
 	hole := func(s string) string { return strings.ReplaceAll(s, d.Accounts[0].ID, federation.AccountHole) }
 	f := federation.Federation{Name: "workforce", Partition: signin.AWS, Regions: d.Regions, Organization: federation.Organization{All: true, Exclude: []string{d.Controller.Account},
 		Role: d.Organization.Role, Providers: []string{"arn:aws:iam::{account}:saml-provider/Okta"}, ScanRole: hole(d.Accounts[0].ScanRole), EnforceRole: hole(d.Accounts[0].EnforceRole)}}
-	fl, err := newFleet(f, a, inventory.Keeper{Dir: t.TempDir()}, nil, slog.New(slog.DiscardHandler), nil)
+	fl, err := newFleet(Setup{Config: &config.Config{}, Log: slog.New(slog.DiscardHandler)}, f, a, inventory.Keeper{Dir: t.TempDir()}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,7 +28,7 @@ func rough(t *testing.T, o sandbox.Options, test func(t *testing.T, w *sandbox.W
 			t.Fatal(err)
 		}
 		defer w.Close()
-		f, err := fleet.New(fleet.Options{Federation: demoFederation(w), Open: opener(w)})
+		f, err := fleet.New(fleet.Options{Federation: demoFederation(w), Open: opener(w), Pace: 8})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -105,12 +105,40 @@ func (c *Client) Unlock(ctx context.Context, r control.ReleaseRequest) (out cont
 // Move asks for a move and follows it to its end. When the connection breaks,
 // the move goes on; status tells how it ended.
 func (c *Client) Move(ctx context.Context, r control.MoveRequest, follow func(move.Event)) (control.MoveAnswer, error) {
-	return c.follow(ctx, "/v1/moves", r, follow)
+	l, err := c.follow(ctx, "/v1/moves", r, follow)
+	return l.answer(), err
 }
 
 // Undo asks to take a move back and follows that to its end, as Move does.
 func (c *Client) Undo(ctx context.Context, r control.UndoRequest, follow func(move.Event)) (control.MoveAnswer, error) {
-	return c.follow(ctx, "/v1/undo", r, follow)
+	l, err := c.follow(ctx, "/v1/undo", r, follow)
+	return l.answer(), err
+}
+
+// Propose asks for a proposal.
+func (c *Client) Propose(ctx context.Context, r control.MoveRequest) (out control.VoteAnswer, err error) {
+	return out, c.call(ctx, http.MethodPost, "/v1/proposals", r, &out)
+}
+
+// Proposals asks for proposals.
+func (c *Client) Proposals(ctx context.Context, r control.ProposalsRequest) (out control.ProposalList, err error) {
+	q := url.Values{"federation": {r.Federation}, "id": {r.ID}, "all": {strconv.FormatBool(r.All)}}
+	return out, c.call(ctx, http.MethodGet, "/v1/proposals?"+q.Encode(), nil, &out)
+}
+
+// Approve approves a proposal and follows the move that the last approval sets
+// off, as Move does.
+func (c *Client) Approve(ctx context.Context, r control.VoteRequest, follow func(move.Event)) (control.VoteAnswer, error) {
+	l, err := c.follow(ctx, "/v1/approve", r, follow)
+	if err != nil || l.Vote == nil {
+		return control.VoteAnswer{}, err
+	}
+	return *l.Vote, nil
+}
+
+// Reject rejects a proposal.
+func (c *Client) Reject(ctx context.Context, r control.VoteRequest) (out control.VoteAnswer, err error) {
+	return out, c.call(ctx, http.MethodPost, "/v1/reject", r, &out)
 }
 
 // History asks for open and past moves.
@@ -132,27 +160,37 @@ func (c *Client) Backup(ctx context.Context, r control.BackupRequest) (out contr
 	return out, c.call(ctx, http.MethodPost, "/v1/store/backup", r, &out)
 }
 
-// follow reads the lines of a move's answer.
-func (c *Client) follow(ctx context.Context, path string, r any, follow func(move.Event)) (control.MoveAnswer, error) {
+// lastLine is the end of a move's answer.
+type lastLine server.MoveLine
+
+func (l lastLine) answer() control.MoveAnswer {
+	if l.Answer == nil {
+		return control.MoveAnswer{}
+	}
+	return *l.Answer
+}
+
+// follow reads the lines of a move's answer and returns the last one.
+func (c *Client) follow(ctx context.Context, path string, r any, follow func(move.Event)) (lastLine, error) {
 	res, err := c.send(ctx, http.MethodPost, path, r)
 	if err != nil {
-		return control.MoveAnswer{}, err
+		return lastLine{}, err
 	}
 	defer res.Body.Close() //nolint:errcheck // read to its end or given up
 	if res.StatusCode != http.StatusOK {
-		return control.MoveAnswer{}, problemOf(res)
+		return lastLine{}, problemOf(res)
 	}
 	lines := json.NewDecoder(io.LimitReader(res.Body, maxAnswer))
 	for {
 		var l server.MoveLine
 		if err := lines.Decode(&l); err != nil {
-			return control.MoveAnswer{}, fmt.Errorf("the connection to the controller ended during the move, which may go on; see: samlfailover status: %w", err)
+			return lastLine{}, fmt.Errorf("the connection to the controller ended during the move, which may go on; see: samlfailover status: %w", err)
 		}
 		switch {
 		case l.Problem != nil:
-			return control.MoveAnswer{}, failure(*l.Problem)
-		case l.Answer != nil:
-			return *l.Answer, nil
+			return lastLine{}, failure(*l.Problem)
+		case l.Answer != nil || l.Vote != nil:
+			return lastLine(l), nil
 		case l.Event != nil && follow != nil:
 			follow(*l.Event)
 		}

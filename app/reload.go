@@ -162,7 +162,7 @@ func (s *Service) refuse(ctx context.Context, k *keeping, trigger string, err er
 func (s *Service) rest(ctx context.Context, e *engine, k *keeping, next *successor, done <-chan error) (release func(), ended bool, err error) {
 	for {
 		if release, ok := e.hold(ctx); ok {
-			s.void(ctx, e, k)
+			s.void(ctx, e)
 			return release, false, nil
 		}
 		k.reload.set(control.ReloadStatus{Outcome: control.ReloadWaiting, Trigger: next.trigger, Digest: next.engine.digest, Changes: len(next.changes)})
@@ -211,18 +211,15 @@ func (s *engine) hold(ctx context.Context) (release func(), ok bool) {
 	return sync.OnceFunc(func() { close(free); cancel(); asking.Wait() }), true
 }
 
-// void takes back what the engine has proposed: it was computed under the config
-// that goes.
-func (s *Service) void(ctx context.Context, e *engine, k *keeping) {
-	for name, l := range e.leading() {
-		p := l.Status().Proposal
-		if p == nil {
-			continue
-		}
-		if err := k.record.Record(ctx, failover.Controller, "move.proposal-withdrawn", "federation "+name,
-			map[string]string{"digest": p.Digest, "why": "the config was read again"}); err != nil {
-			s.o.Log.Error("the end of a proposal could not be recorded", "federation", name, "error", err)
-		}
+// void takes back what waits for people: it was computed under the config that
+// goes.
+func (s *Service) void(ctx context.Context, e *engine) {
+	d := e.waiting()
+	if d == nil {
+		return
+	}
+	if err := d.VoidAll(ctx, "the config was read again"); err != nil {
+		s.o.Log.Error("the end of a proposal could not be recorded; nobody can decide on it all the same", "error", err)
 	}
 }
 

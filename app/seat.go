@@ -27,6 +27,7 @@ type powers struct {
 	journal journal
 	term    move.Term
 	halt    <-chan struct{} // closed when nothing new may begin; nil for a follower
+	desk    *control.Desk
 }
 
 // seat is a part that a controller plays for a while, that of the leader or that
@@ -50,8 +51,11 @@ func (s *engine) seat(k *keeping, p powers) (*seat, error) {
 			Federation: f, ConfigDigest: s.digest, Vantages: all, Apps: s.vendors, Verdicts: s.board,
 			Changed: s.board.changes(), Shares: s.shares, Moves: p.journal, Brakes: p.journal, Mover: mover, Recorder: k.record, Known: s.known(f.Name),
 			Distrusted: k.lookout.untrusted, Controllers: k.lookout.states, Halt: p.halt,
-			Keep: func(apps []failover.AppState) { s.keepApps(f.Name, apps) }, Events: s.o.OnDecision, Log: s.o.Log,
+			Freezes: s.o.Config.Freezes(f.Name), Keep: func(apps []failover.AppState) { s.keepApps(f.Name, apps) }, Events: s.o.OnDecision, Log: s.o.Log,
 			ReadEvery: -1, // schedules.app_reads
+		}
+		if p.desk != nil {
+			c.Proposals = p.desk
 		}
 		if f.Policy.Prefer == federation.PreferLatency {
 			c.Latencies = s.board.latencyMedians
@@ -61,7 +65,7 @@ func (s *engine) seat(k *keeping, p powers) (*seat, error) {
 		}
 	}
 	out.use = &control.Control{Federations: s.feds, Loops: map[string]control.Loop{}, Brakes: p.journal, Moves: p.journal, Undoer: mover, Storage: k, Jobs: out.ledger.list,
-		Reload: k.reload.status, Record: k.record, Events: k.events,
+		Reload: k.reload.status, Record: k.record, Events: k.events, Desk: p.desk,
 		Info: control.Info{Version: s.o.Version, Config: s.o.Config.Path(), ConfigDigest: s.digest, Started: k.started,
 			Vantages: names, Proxy: s.network.Describe().Proxy}}
 	for name, l := range out.loops {
@@ -116,13 +120,19 @@ func (s *engine) follow(ctx context.Context, k *keeping, changed <-chan struct{}
 	defer stop()
 	files := newMirror(s.keeper, k.store.Inventory(), s.feds, s.o.Log)
 	files.pull(ctx, &k.eyes)
-	seat, err := s.seat(k, follower(k))
+	powers := follower(k)
+	var err error
+	if powers.desk, err = s.desk(ctx, k, nil); err != nil {
+		return err
+	}
+	seat, err := s.seat(k, powers)
 	if err != nil {
 		return err
 	}
 	for _, j := range s.schedule(k.record, seat) {
 		seat.ledger.add(j.name, j.when) // shown, and run by the leader
 	}
+	k.api.Know(s.who)
 	k.install(seat.use)
 	g, ctx := errgroup.WithContext(ctx)
 	for name, l := range seat.loops {
@@ -185,13 +195,19 @@ func (s *engine) lead(ctx context.Context, k *keeping, term *store.Term) error {
 	}
 	t := newTenure(term)
 	defer t.end()
-	seat, err := s.seat(k, powers{journal: deed{term.Journal(), term.Brakes()}, term: t, halt: t.over})
+	desk, err := s.desk(ctx, k, term)
 	if err != nil {
 		return err
 	}
-	s.leads(seat.loops)
-	defer s.leads(nil)
+	seat, err := s.seat(k, powers{journal: deed{term.Journal(), term.Brakes()}, term: t, halt: t.over, desk: desk})
+	if err != nil {
+		return err
+	}
+	s.takeOver(ctx, desk, term.Journal())
+	s.leads(seat.loops, desk)
+	defer s.leads(nil, nil)
 	k.proclaim(ctx, term, s.vantage(), s.o.Log)
+	k.api.Know(s.who)
 	k.install(seat.use)
 	hard, kill := context.WithCancel(context.WithoutCancel(ctx))
 	defer kill()

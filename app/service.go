@@ -14,6 +14,7 @@ import (
 
 	"github.com/samlfailover/samlfailover/awsaccess"
 	"github.com/samlfailover/samlfailover/config"
+	"github.com/samlfailover/samlfailover/control"
 	"github.com/samlfailover/samlfailover/failover"
 	"github.com/samlfailover/samlfailover/failover/controller"
 	"github.com/samlfailover/samlfailover/failover/move"
@@ -22,6 +23,7 @@ import (
 	"github.com/samlfailover/samlfailover/health/probe"
 	"github.com/samlfailover/samlfailover/inventory"
 	"github.com/samlfailover/samlfailover/outbound"
+	"github.com/samlfailover/samlfailover/people"
 	"github.com/samlfailover/samlfailover/signin"
 	"github.com/samlfailover/samlfailover/store"
 )
@@ -42,11 +44,13 @@ type engine struct {
 	digest   string
 	exchange *exchange
 	probes   *probe.Runner
+	who      *people.Directory
 
 	scanning sync.Mutex // held by the one scan that may run
 
 	mu    sync.Mutex
 	loops map[string]*controller.Controller // while this controller leads
+	asked *control.Desk                     // the same
 }
 
 // newEngine wires an engine; it opens nothing and starts nothing. One that is
@@ -63,6 +67,10 @@ func newEngine(o Options) (*engine, error) {
 		return nil, err
 	}
 	if s.base, err = access(o.Setup, secrets, network); err != nil {
+		network.Close()
+		return nil, err
+	}
+	if s.who, err = directory(o.Config); err != nil {
 		network.Close()
 		return nil, err
 	}
@@ -169,11 +177,19 @@ func (s *engine) leading() map[string]*controller.Controller {
 	return s.loops
 }
 
-// leads sets the loops that run; nil when there are none.
-func (s *engine) leads(loops map[string]*controller.Controller) {
+// leads sets the loops that run, and where proposals wait; nil when there are
+// none.
+func (s *engine) leads(loops map[string]*controller.Controller, desk *control.Desk) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.loops = loops
+	s.loops, s.asked = loops, desk
+}
+
+// waiting is where proposals wait while this controller leads, else nil.
+func (s *engine) waiting() *control.Desk {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked
 }
 
 // kick has the loop of a federation look again.

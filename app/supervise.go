@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/samlfailover/samlfailover/approval"
 	"github.com/samlfailover/samlfailover/control"
 	"github.com/samlfailover/samlfailover/failover"
 	"github.com/samlfailover/samlfailover/failover/controller"
@@ -22,14 +23,15 @@ import (
 	"github.com/samlfailover/samlfailover/store"
 )
 
-// Options make a Service. Prover stands in for the test users of the config; it,
-// OnMove and OnDecision may be nil. The two listeners must not block.
+// Options make a Service. Prover stands in for the test users of the config; it
+// and the listeners may be nil. The listeners must not block.
 type Options struct {
 	Setup
 	Version    string
 	Prover     move.Prover
 	OnMove     func(move.Event)
 	OnDecision func(controller.Event)
+	OnProposal func(approval.Proposal) // each change of one, while this controller leads
 	// Reload asks for the config to be read again, as a change of its file does;
 	// nil: nobody asks.
 	Reload <-chan os.Signal

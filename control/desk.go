@@ -13,6 +13,8 @@ import (
 
 	"github.com/samlfailover/samlfailover/approval"
 	"github.com/samlfailover/samlfailover/failover"
+	"github.com/samlfailover/samlfailover/failover/controller"
+	"github.com/samlfailover/samlfailover/failover/move"
 	"github.com/samlfailover/samlfailover/federation"
 )
 
@@ -344,7 +346,7 @@ func (d *Desk) VoidAll(ctx context.Context, why string) error {
 // TakeOver is what a new leader does first: proposals of before a restore or
 // under another config are void, and those that a move of the journal has carried
 // out are done.
-func (d *Desk) TakeOver(ctx context.Context, moves func(federation string) (map[string]failover.MoveID, error)) error {
+func (d *Desk) TakeOver(ctx context.Context, moves controller.Moves) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	all, err := d.sorted(ctx)
@@ -354,12 +356,12 @@ func (d *Desk) TakeOver(ctx context.Context, moves func(federation string) (map[
 	var errs []error
 	for _, p := range all {
 		if p.State == approval.Approved {
-			carried, err := moves(p.Federation)
+			id, err := carriedBy(ctx, moves, p)
 			if err != nil {
 				return err
 			}
-			if id := carried[p.ID]; id != "" {
-				errs = append(errs, d.change(ctx, failover.Controller, "proposal.done", p.Carried(id, time.Now()), map[string]string{"move": string(id)}))
+			if id != "" {
+				errs = append(errs, d.change(ctx, failover.Controller, "proposal.done", p.Carried(id, time.Now()), map[string]string{"digest": p.Digest, "move": string(id)}))
 				continue
 			}
 		}
@@ -368,4 +370,19 @@ func (d *Desk) TakeOver(ctx context.Context, moves func(federation string) (map[
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// carriedBy returns the move that a proposal has become, "" if there is none.
+func carriedBy(ctx context.Context, moves controller.Moves, p approval.Proposal) (failover.MoveID, error) {
+	open, err1 := moves.Open(ctx)
+	past, err2 := moves.Past(ctx, p.Federation)
+	if err := errors.Join(err1, err2); err != nil {
+		return "", fmt.Errorf("look for the move of proposal %s: %w", p.ID, err)
+	}
+	all := slices.Concat(open, past)
+	i := slices.IndexFunc(all, func(r move.Record) bool { return r.Approval != nil && r.Approval.Proposal == p.ID })
+	if i < 0 {
+		return "", nil
+	}
+	return all[i].ID, nil
 }

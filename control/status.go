@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/samlfailover/samlfailover/approval"
 	"github.com/samlfailover/samlfailover/failover"
 	"github.com/samlfailover/samlfailover/failover/controller"
 	"github.com/samlfailover/samlfailover/federation"
@@ -26,18 +27,21 @@ type Status struct {
 // FederationStatus is how one federation stands. Notes are sentences that must
 // be seen with it, such as the one about a single vantage.
 type FederationStatus struct {
-	Name     string               `json:"name"`
-	Mode     federation.Mode      `json:"mode"`
-	Home     signin.Region        `json:"home"`
-	Notes    []string             `json:"notes,omitempty"`
-	Apps     []AppStatus          `json:"apps"`
-	Regions  []RegionStatus       `json:"regions"`
-	Brakes   []Brake              `json:"brakes,omitempty"` // pauses and locks, also those that have run out
-	Decision failover.Decision    `json:"decision"`
-	Proposal *failover.Plan       `json:"proposal,omitempty"`
-	Moving   bool                 `json:"moving"`
-	Incident *controller.Incident `json:"incident,omitempty"`
-	LastMove *failover.Result     `json:"last_move,omitempty"`
+	Name     string            `json:"name"`
+	Mode     federation.Mode   `json:"mode"`
+	Home     signin.Region     `json:"home"`
+	Notes    []string          `json:"notes,omitempty"`
+	Apps     []AppStatus       `json:"apps"`
+	Regions  []RegionStatus    `json:"regions"`
+	Brakes   []Brake           `json:"brakes,omitempty"` // pauses and locks, also those that have run out
+	Decision failover.Decision `json:"decision"`
+	Proposal *failover.Plan    `json:"proposal,omitempty"` // the controller's own
+	// Proposals are those that wait for people, the controller's own with them; their
+	// plans are left out.
+	Proposals []approval.Proposal  `json:"proposals,omitempty"`
+	Moving    bool                 `json:"moving"`
+	Incident  *controller.Incident `json:"incident,omitempty"`
+	LastMove  *failover.Result     `json:"last_move,omitempty"`
 }
 
 // AppStatus is one app as last read. Region is where logins through it go now.
@@ -109,6 +113,7 @@ func (c *Control) Status(ctx context.Context, actor Actor) Status {
 		out.Store = &report
 	}
 	brakes, err := c.Brakes.Brakes(ctx)
+	waiting, errWaiting := c.waiting(ctx)
 	for _, f := range c.visible(actor) {
 		st := federationStatus(f, c.Loops[f.Name].Status(), len(c.Info.Vantages), out.At)
 		for _, b := range brakes {
@@ -116,8 +121,16 @@ func (c *Control) Status(ctx context.Context, actor Actor) Status {
 				st.Brakes = append(st.Brakes, b)
 			}
 		}
+		for _, p := range waiting {
+			if p.Federation == f.Name {
+				st.Proposals = append(st.Proposals, p)
+			}
+		}
 		if err != nil {
 			st.Notes = append(st.Notes, "The pauses and locks cannot be read: "+err.Error())
+		}
+		if errWaiting != nil {
+			st.Notes = append(st.Notes, "The proposals cannot be read: "+errWaiting.Error())
 		}
 		out.Federations = append(out.Federations, st)
 	}

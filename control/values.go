@@ -4,6 +4,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/samlfailover/samlfailover/approval"
 	"github.com/samlfailover/samlfailover/failover"
 	"github.com/samlfailover/samlfailover/failover/controller"
 	"github.com/samlfailover/samlfailover/failover/move"
@@ -53,6 +54,8 @@ type (
 	TrustProgress = fleet.Progress
 	// Discovered is what belongs together, and what has no counterpart.
 	Discovered = discover.Report
+	// Proposal is a move that waits for people.
+	Proposal = approval.Proposal
 	// DiscoveredApp is one app of it.
 	DiscoveredApp = discover.FoundApp
 )
@@ -65,6 +68,13 @@ const (
 	ProvedReadBack  = failover.P1
 	ProvedAssertion = failover.P3
 	ProvedLogin     = failover.P4
+)
+
+// The states of a proposal that commands tell apart.
+const (
+	ProposalOpen     = approval.Open
+	ProposalApproved = approval.Approved
+	ProposalVoid     = approval.Void
 )
 
 // PauseKind is the kind of a brake that keeps moves from starting.

@@ -101,6 +101,22 @@ func (c *Control) Proposals(ctx context.Context, actor Actor, r ProposalsRequest
 	return out, nil
 }
 
+// waiting are the proposals that are not decided, without their plans.
+func (c *Control) waiting(ctx context.Context) ([]approval.Proposal, error) {
+	if c.Desk == nil {
+		return nil, nil
+	}
+	all, err := c.Desk.list(ctx)
+	var out []approval.Proposal
+	for _, p := range all {
+		if !p.State.Final() {
+			p.Plan = nil
+			out = append(out, p)
+		}
+	}
+	return out, err
+}
+
 // proposal finds a proposal that the actor may see, while this controller leads.
 func (c *Control) proposal(ctx context.Context, actor Actor, id string) (approval.Proposal, error) {
 	if c.Desk == nil {

@@ -37,6 +37,7 @@ type UseCases interface {
 	Looking
 	Moving
 	Braking
+	Deciding
 	Storing
 }
 
@@ -81,6 +82,7 @@ type Options struct {
 type Server struct {
 	o      Options
 	routes atomic.Pointer[http.Handler]
+	who    atomic.Pointer[people.Directory]
 }
 
 // New checks the options.
@@ -121,7 +123,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			uid := peerUID(c)
 			return context.WithValue(ctx, actorKey{}, sync.OnceValue(func() control.Actor {
-				return people.Local(s.name(uid), people.Socket)
+				return s.who.Load().Local(s.name(uid), people.Socket)
 			}))
 		},
 	}
@@ -175,8 +177,9 @@ func (s *Server) handler(u UseCases) http.Handler {
 	})
 	r.Post("/v1/store/backup", answers(s, u.Backup))
 	r.Post("/v1/plan", answers(s, u.Plan))
-	r.Post("/v1/moves", follow(s, u.Move))
-	r.Post("/v1/undo", follow(s, u.Undo))
+	r.Post("/v1/moves", follow(s, u.Move, moved))
+	r.Post("/v1/undo", follow(s, u.Undo, moved))
+	s.deciding(r, u)
 	r.Post("/v1/pauses", answers(s, u.Pause))
 	r.Post("/v1/pauses/release", answers(s, u.Resume))
 	r.Post("/v1/locks", answers(s, u.Lock))
@@ -289,13 +292,14 @@ func (s *Server) settle(w http.ResponseWriter, out any, err error) {
 type MoveLine struct {
 	Event   *control.MoveEvent  `json:"event,omitempty"`
 	Answer  *control.MoveAnswer `json:"answer,omitempty"`
+	Vote    *control.VoteAnswer `json:"vote,omitempty"`
 	Problem *Problem            `json:"problem,omitempty"`
 }
 
 // follow is the handler of a use case that moves apps. It streams JSON lines:
 // the events of the move as they happen, then what became of it. What fails
 // before there is anything to tell is a plain problem.
-func follow[Request any](s *Server, use func(context.Context, control.Actor, Request, func(control.MoveEvent)) (control.MoveAnswer, error)) http.HandlerFunc {
+func follow[Request, Answer any](s *Server, use func(context.Context, control.Actor, Request, func(control.MoveEvent)) (Answer, error), last func(*Answer) MoveLine) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var req Request
 		if !decode(w, r, &req) {
@@ -314,7 +318,7 @@ func follow[Request any](s *Server, use func(context.Context, control.Actor, Req
 		answer, err := use(r.Context(), actorOf(r), req, func(e control.MoveEvent) { send(MoveLine{Event: &e}) })
 		switch {
 		case err == nil:
-			send(MoveLine{Answer: &answer})
+			send(last(&answer))
 		case told:
 			_, p := describe(err)
 			send(MoveLine{Problem: &p})
@@ -323,6 +327,9 @@ func follow[Request any](s *Server, use func(context.Context, control.Actor, Req
 		}
 	}
 }
+
+// moved is the last line of a move that went through.
+func moved(a *control.MoveAnswer) MoveLine { return MoveLine{Answer: a} }
 
 func decode(w http.ResponseWriter, r *http.Request, into any) bool {
 	d := json.NewDecoder(r.Body)

@@ -38,6 +38,7 @@ type cases struct {
 	explain func(federation, region string) (control.Explanation, error)
 	history func(control.HistoryRequest) (control.History, error)
 	undo    func(control.Actor, control.UndoRequest, func(control.MoveEvent)) (control.MoveAnswer, error)
+	vote    func(kind string, a control.Actor, r control.VoteRequest) (control.VoteAnswer, error)
 	brake   func(kind string, a control.Actor, r control.BrakeRequest) (control.BrakeAnswer, error)
 	release func(kind string, a control.Actor, r control.ReleaseRequest) (control.ReleaseAnswer, error)
 }
@@ -152,6 +153,7 @@ func wantProblem(t *testing.T, res *http.Response, status int, says string) Prob
 // routes are all of the server's.
 var routes = []struct{ method, path string }{
 	{"GET", "/v1/status"}, {"POST", "/v1/plan"}, {"POST", "/v1/moves"}, {"GET", "/v1/explain"}, {"POST", "/v1/undo"}, {"GET", "/v1/history"},
+	{"GET", "/v1/proposals"}, {"POST", "/v1/proposals"}, {"POST", "/v1/approve"}, {"POST", "/v1/reject"},
 	{"POST", "/v1/pauses"}, {"POST", "/v1/pauses/release"}, {"POST", "/v1/locks"}, {"POST", "/v1/locks/release"},
 	{"GET", "/v1/unknown"}, {"DELETE", "/v1/status"}, {"GET", "/debug/pprof/"},
 }

@@ -1,0 +1,59 @@
+package app
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/samlfailover/samlfailover/config"
+	"github.com/samlfailover/samlfailover/control"
+	"github.com/samlfailover/samlfailover/failover/controller"
+	"github.com/samlfailover/samlfailover/federation"
+	"github.com/samlfailover/samlfailover/people"
+	"github.com/samlfailover/samlfailover/store"
+)
+
+// proposalBox is the box of the store that proposals are kept in.
+const proposalBox = "proposal"
+
+// directory is who the config knows: people, shared tokens, OIDC issuers and
+// hooks. A hook asks as an operator of its own federation, and approves nothing.
+func directory(c *config.Config) (*people.Directory, error) {
+	s := c.Who()
+	for _, i := range c.Server.OIDC {
+		s.Issuers = append(s.Issuers, people.Issuer{URL: i.Issuer, Federations: i.Federations, Highest: people.Role(i.Role), Groups: c.GroupsOf(i.Issuer)})
+	}
+	for _, h := range c.Hooks {
+		s.Hooks = append(s.Hooks, people.Principal{Name: h.Name, Grants: people.Grants{h.Federation: people.Operator}})
+	}
+	return people.NewDirectory(s)
+}
+
+// desk is where proposals wait, as one who leads (term) or who follows sees them.
+func (s *engine) desk(ctx context.Context, k *keeping, term *store.Term) (*control.Desk, error) {
+	d := &control.Desk{Record: k.record, Policies: map[string]federation.Policy{}, Config: s.digest, Log: s.o.Log, Changed: s.o.OnProposal}
+	for _, f := range s.feds {
+		d.Policies[f.Name] = f.Policy
+	}
+	if term == nil {
+		d.Reads = k.store.Boxed(proposalBox)
+		return d, nil
+	}
+	r, err := k.store.Reads(ctx)
+	if err == nil {
+		d.Epoch, err = r.Epoch(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find out how often the store was restored: %w", err)
+	}
+	box := term.Box(proposalBox)
+	d.Reads, d.Writes = box, box
+	return d, nil
+}
+
+// takeOver makes the proposals of a leader before stand or not. What cannot be
+// read or recorded now is void when somebody tries to decide on it.
+func (s *engine) takeOver(ctx context.Context, d *control.Desk, moves controller.Moves) {
+	if err := d.TakeOver(ctx, moves); err != nil && ctx.Err() == nil {
+		s.o.Log.Error("the proposals that waited could not all be looked through", "error", err)
+	}
+}

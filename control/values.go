@@ -83,6 +83,9 @@ const PauseKind = failover.BrakePause
 // MoveHolds reports whether a rule holds what a decision is about.
 func MoveHolds(d Decision) bool { return d.Outcome != failover.Move }
 
+// MoveProposes reports whether people have to approve what a decision is about.
+func MoveProposes(d Decision) bool { return d.Outcome == failover.Propose }
+
 // NothingToMove reports whether a decision found every app in place already.
 func NothingToMove(d Decision) bool { return d.Rule == failover.NothingToMove }
 

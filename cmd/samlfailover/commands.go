@@ -18,8 +18,9 @@ func commandGroups(p *program) []commandGroup {
 	return []commandGroup{
 		{"See it work, on this machine alone", []*cobra.Command{newDemo(p), newSandbox(p)}},
 		{"Look, without any config", []*cobra.Command{newProbe(p), newEndpoints(p), newVersion(p)}},
-		{"Prepare, in calm times", []*cobra.Command{newCheck(p), newIdP(p), newTrust(p), newReadiness(p)}},
+		{"Prepare, in calm times", []*cobra.Command{newCheck(p), newIdP(p), newTrust(p), newReadiness(p), newToken(p)}},
 		{"Watch and move", []*cobra.Command{newServe(p), newStatus(p), newExplain(p), newPlan(p), newMove(p), newUndo(p), newSchedule(p)}},
+		{"Decide on what others propose", []*cobra.Command{newProposals(p), newApprove(p), newReject(p)}},
 		{"Hold it back", []*cobra.Command{newPause(p), newResume(p), newLock(p), newUnlock(p)}},
 		{"Look back", []*cobra.Command{newHistory(p), newAudit(p)}},
 		{"Keep what it knows", []*cobra.Command{newStore(p)}},

@@ -71,8 +71,14 @@ func (p *program) showPlanned(d control.Decision) error {
 		}
 		p.line("")
 	}
-	if !control.MoveHolds(d) {
+	switch {
+	case control.MoveProposes(d):
+		p.line("People have to approve this: %s", escape.Terminal(d.Why))
+		p.line("Propose it with:")
+	case !control.MoveHolds(d):
 		p.line("Nothing holds this move. Carry it out with:")
+	}
+	if !control.MoveHolds(d) || control.MoveProposes(d) {
 		overrides := ""
 		for _, rule := range d.Plan.Overrides {
 			overrides += " --override " + escape.Terminal(rule)
@@ -112,7 +118,7 @@ func plannedCode(d control.Decision) int {
 	switch {
 	case control.NothingToMove(d):
 		return exitDone
-	case !control.MoveHolds(d):
+	case !control.MoveHolds(d), control.MoveProposes(d):
 		return exitPending
 	}
 	return exitHeld
@@ -131,6 +137,9 @@ as it happens; when you interrupt this command, the move goes on.
 It asks the running controller, and works while the Region being left is down. A rule
 may hold the move; --override RULE puts it aside by name (explain --rules lists them),
 and that is recorded. Exit code 3 when a rule holds it, 1 when not every app was moved.
+
+Where the policy asks for approvals the move becomes a proposal and waits for others
+(proposals, approve): exit code 2. With --propose it does so in any case.
 
 With --output json there is one object per line: {"type":"event",..} as things happen,
 at the end {"type":"result","decision":..,"result":..}.`,
@@ -154,6 +163,7 @@ at the end {"type":"result","decision":..,"result":..}.`,
 	cmd.Flags().StringVar(&r.Reason, "reason", "", "`TEXT` for the record: why, in words that others will read")
 	cmd.Flags().StringArrayVar(&r.Overrides, "override", nil, "put aside the `RULE` of this name (may be given several times)")
 	cmd.Flags().BoolVar(&r.DryRun, "dry-run", false, "only say what would happen, like plan")
+	cmd.Flags().BoolVar(&r.Ask, "propose", false, "have others approve it first, also where they need not")
 	return cmd
 }
 
@@ -185,6 +195,10 @@ func (p *program) showMoved(a control.MoveAnswer) error {
 		}{"result", a}); err != nil {
 			return err
 		}
+		return quietly(movedCode(a))
+	}
+	if a.Proposal != nil {
+		p.showWaits(*a.Proposal)
 		return quietly(movedCode(a))
 	}
 	if a.Result == nil {
@@ -238,6 +252,8 @@ func back(res control.MoveResult) string {
 
 func movedCode(a control.MoveAnswer) int {
 	switch {
+	case a.Proposal != nil:
+		return exitPending
 	case a.Result == nil && control.NothingToMove(a.Decision):
 		return exitDone
 	case a.Result == nil:

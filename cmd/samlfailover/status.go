@@ -230,6 +230,10 @@ func (p *program) showDecision(f control.FederationStatus) {
 		p.line("Proposed, waiting for a person: %s", f.Proposal.Route())
 		p.line("  samlfailover move --federation %s --to %s --reason \"...\"", escape.Terminal(f.Name), f.Proposal.To)
 	}
+	for _, one := range f.Proposals {
+		p.line("")
+		p.showProposal(one, false)
+	}
 	if m := f.LastMove; m != nil {
 		p.line("Last move: %s %sto %s, %d of %d apps, %s, proof %s, %s", m.Cause, back(*m), m.To, m.Moved(), m.Meant(), m.Status, m.Proof, m.Finished.UTC().Format(time.RFC3339))
 	}

@@ -23,7 +23,8 @@ stays, and is shown. What happens is shown as it happens; when you interrupt thi
 command, the undo goes on.
 
 It is refused toward a Region that is not healthy; --override no-candidate puts that
-aside, and is recorded. Exit code 3 when a rule holds it, 1 when not every app went back.
+aside, and is recorded. Exit code 3 when a rule holds it, 1 when not every app went back,
+2 when it became a proposal, because the policy asks for approvals.
 
 --dry-run reads the apps and shows what would change; exit code 2 if something would.
 With --output json there is one object per line, as with move.`,
@@ -58,7 +59,7 @@ func (p *program) showUndoPreview(a control.MoveAnswer) error {
 	for _, app := range a.Preview {
 		changes += len(app.Changes)
 	}
-	if !control.MoveHolds(a.Decision) {
+	if !control.MoveHolds(a.Decision) || control.MoveProposes(a.Decision) {
 		if code = exitDone; changes > 0 {
 			code = exitPending
 		}
@@ -84,9 +85,12 @@ func (p *program) showUndoPreview(a control.MoveAnswer) error {
 		}
 	}
 	p.line("")
-	if control.MoveHolds(a.Decision) {
+	switch {
+	case control.MoveProposes(a.Decision):
+		p.line("People have to approve this: %s", escape.Terminal(a.Decision.Why))
+	case control.MoveHolds(a.Decision):
 		p.showHeld(a.Decision)
-	} else {
+	default:
 		p.line("Nothing holds this undo.")
 	}
 	return quietly(code)

@@ -260,7 +260,10 @@ func (d *Desk) begin(id string) (end func(), ok bool) {
 func (d *Desk) finish(ctx context.Context, p approval.Proposal) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	action := "proposal." + string(p.State)
+	action := "move.proposal-done"
+	if p.State == approval.Void {
+		action = "move.proposal-withdrawn"
+	}
 	if err := d.change(ctx, failover.Controller, action, p, map[string]string{"digest": p.Digest, "why": p.Why, "move": string(p.Move)}); err != nil {
 		return err
 	}
@@ -282,7 +285,7 @@ func (d *Desk) void(ctx context.Context, why string, which func(approval.Proposa
 			continue
 		}
 		p = p.Voided(why, time.Now())
-		errs = append(errs, d.change(ctx, failover.Controller, "proposal.void", p, map[string]string{"digest": p.Digest, "why": why}))
+		errs = append(errs, d.change(ctx, failover.Controller, "move.proposal-withdrawn", p, map[string]string{"digest": p.Digest, "why": why}))
 	}
 	return errors.Join(errs...)
 }
@@ -361,12 +364,12 @@ func (d *Desk) TakeOver(ctx context.Context, moves controller.Moves) error {
 				return err
 			}
 			if id != "" {
-				errs = append(errs, d.change(ctx, failover.Controller, "proposal.done", p.Carried(id, time.Now()), map[string]string{"digest": p.Digest, "move": string(id)}))
+				errs = append(errs, d.change(ctx, failover.Controller, "move.proposal-done", p.Carried(id, time.Now()), map[string]string{"digest": p.Digest, "move": string(id)}))
 				continue
 			}
 		}
 		if why := p.Binds(d.Config, d.Epoch); why != "" && !p.State.Final() {
-			errs = append(errs, d.change(ctx, failover.Controller, "proposal.void", p.Voided(why, time.Now()), map[string]string{"digest": p.Digest, "why": why}))
+			errs = append(errs, d.change(ctx, failover.Controller, "move.proposal-withdrawn", p.Voided(why, time.Now()), map[string]string{"digest": p.Digest, "why": why}))
 		}
 	}
 	return errors.Join(errs...)

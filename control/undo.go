@@ -39,7 +39,7 @@ func (c *Control) Undo(ctx context.Context, actor Actor, r UndoRequest, follow f
 		return MoveAnswer{}, err
 	}
 	if !r.DryRun {
-		if err := c.mayAct(); err != nil { // first: who does not lead need not know the newest move
+		if err := c.mayAct(); err != nil { // a follower may not have heard of the move yet
 			return MoveAnswer{}, err
 		}
 	}

@@ -147,7 +147,7 @@ func (c *Control) Approve(ctx context.Context, actor Actor, r VoteRequest, follo
 	again := p.State == approval.Approved && slices.ContainsFunc(p.Votes, func(v approval.Vote) bool { return actor.Person != "" && v.Person == actor.Person })
 	if !again {
 		detail := map[string]any{"digest": p.Digest, "federation": p.Federation, "what": p.What(), "comment": r.Comment}
-		p, err = c.Desk.decide(ctx, actor, p.ID, "proposal.approved", detail, func(p approval.Proposal) (approval.Proposal, error) {
+		p, err = c.Desk.decide(ctx, actor, p.ID, "move.proposal-approved", detail, func(p approval.Proposal) (approval.Proposal, error) {
 			return p.Approve(actor, r.Digest, r.Comment, time.Now())
 		})
 		if err != nil {
@@ -170,7 +170,7 @@ func (c *Control) Reject(ctx context.Context, actor Actor, r VoteRequest) (VoteA
 		return VoteAnswer{}, err
 	}
 	detail := map[string]any{"digest": p.Digest, "federation": p.Federation, "what": p.What(), "reason": r.Comment}
-	p, err = c.Desk.decide(ctx, actor, p.ID, "proposal.rejected", detail, func(p approval.Proposal) (approval.Proposal, error) {
+	p, err = c.Desk.decide(ctx, actor, p.ID, "move.proposal-rejected", detail, func(p approval.Proposal) (approval.Proposal, error) {
 		return p.Reject(actor, r.Digest, r.Comment, time.Now())
 	})
 	if err == nil {

@@ -175,7 +175,7 @@ func TestMoveBySecondPerson(t *testing.T) {
 	if req := o.loop.moved[0]; req.By != "ada via token" || req.Approval.Proposal != p.ID || strings.Join(req.Approval.By, "") != "bob" {
 		t.Errorf("it was carried out as %+v", req)
 	}
-	want := []string{"ada via token | move.requested", "ada via token | move.proposed | proposal " + p.ID, "bob via token | proposal.approved | proposal " + p.ID, "controller | proposal.done | proposal " + p.ID}
+	want := []string{"ada via token | move.requested", "ada via token | move.proposed | proposal " + p.ID, "bob via token | move.proposal-approved | proposal " + p.ID, "controller | move.proposal-done | proposal " + p.ID}
 	for i, w := range want {
 		if len(*o.log) != len(want) || !strings.HasPrefix((*o.log)[i], w) {
 			t.Fatalf("the record is\n%s", strings.Join(*o.log, "\n"))

@@ -58,7 +58,7 @@ func (c *Controller) evaluate(ctx context.Context) {
 func (c *Controller) act(ctx context.Context, d failover.Decision) (failover.Result, error) {
 	var req failover.Request
 	if d.Escalates != "" {
-		if err := c.cfg.Recorder.Record(ctx, failover.Controller, "proposal.escalated", "federation "+d.Federation, d); err != nil {
+		if err := c.cfg.Recorder.Record(ctx, failover.Controller, "move.proposal-escalated", "federation "+d.Federation, d); err != nil {
 			return failover.Result{}, fmt.Errorf("record that proposal %s is escalated: %w", d.Escalates, err)
 		}
 		req.Reason = d.Why

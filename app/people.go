@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/samlfailover/samlfailover/config"
 	"github.com/samlfailover/samlfailover/control"
@@ -28,26 +27,52 @@ func directory(c *config.Config) (*people.Directory, error) {
 	return people.NewDirectory(s)
 }
 
-// desk is where proposals wait, as one who leads (term) or who follows sees them.
-func (s *engine) desk(ctx context.Context, k *keeping, term *store.Term) (*control.Desk, error) {
-	d := &control.Desk{Record: k.record, Policies: map[string]federation.Policy{}, Config: s.digest, Log: s.o.Log, Changed: s.o.OnProposal}
+// proposals reads the proposals as one sees them who only looks.
+type proposals struct{ *eyes }
+
+// All implements control.Kept.
+func (p proposals) All(ctx context.Context) (map[string][]byte, error) {
+	r, err := p.look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return r.Box(ctx, proposalBox)
+}
+
+// desk is where proposals wait, as one sees them who only looks.
+func (s *engine) desk(k *keeping) *control.Desk {
+	d := &control.Desk{Reads: proposals{&k.eyes}, Record: k.record, Policies: map[string]federation.Policy{}, Config: s.digest, Log: s.o.Log, Changed: s.o.OnProposal}
 	for _, f := range s.feds {
 		d.Policies[f.Name] = f.Policy
 	}
-	if term == nil {
-		d.Reads = k.store.Boxed(proposalBox)
-		return d, nil
-	}
-	r, err := k.store.Reads(ctx)
-	if err == nil {
-		d.Epoch, err = r.Epoch(ctx)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("find out how often the store was restored: %w", err)
-	}
-	box := term.Box(proposalBox)
+	return d
+}
+
+// leadersDesk is where proposals wait, as the leader decides on them. It asks the
+// store until it answers; nil means that the leadership or ctx has ended before.
+func (s *engine) leadersDesk(ctx context.Context, k *keeping, term *store.Term) *control.Desk {
+	d, box := s.desk(k), term.Box(proposalBox)
 	d.Reads, d.Writes = box, box
-	return d, nil
+	for told := false; ; pauseFor(ctx, standAgain) {
+		r, err := k.store.Reads(ctx)
+		if err == nil {
+			d.Epoch, err = r.Epoch(ctx)
+		}
+		select {
+		case <-term.Lost():
+			return nil
+		case <-ctx.Done():
+			return nil
+		default:
+		}
+		if err == nil {
+			return d
+		}
+		if !told {
+			s.o.Log.Error("this controller leads and the store does not answer, so nothing is decided yet", "error", err)
+			told = true
+		}
+	}
 }
 
 // takeOver makes the proposals of a leader before stand or not. What cannot be

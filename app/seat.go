@@ -121,10 +121,7 @@ func (s *engine) follow(ctx context.Context, k *keeping, changed <-chan struct{}
 	files := newMirror(s.keeper, k.store.Inventory(), s.feds, s.o.Log)
 	files.pull(ctx, &k.eyes)
 	powers := follower(k)
-	var err error
-	if powers.desk, err = s.desk(ctx, k, nil); err != nil {
-		return err
-	}
+	powers.desk = s.desk(k)
 	seat, err := s.seat(k, powers)
 	if err != nil {
 		return err
@@ -195,9 +192,9 @@ func (s *engine) lead(ctx context.Context, k *keeping, term *store.Term) error {
 	}
 	t := newTenure(term)
 	defer t.end()
-	desk, err := s.desk(ctx, k, term)
-	if err != nil {
-		return err
+	desk := s.leadersDesk(ctx, k, term)
+	if desk == nil {
+		return nil
 	}
 	seat, err := s.seat(k, powers{journal: deed{term.Journal(), term.Brakes()}, term: t, halt: t.over, desk: desk})
 	if err != nil {

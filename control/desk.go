@@ -52,6 +52,8 @@ type Desk struct {
 
 	mu      sync.Mutex
 	cached  map[string]approval.Proposal // a leader's, once read: nobody else writes
+	failed  error                        // why a leader could not read them
+	again   time.Time                    // and when it tries again
 	running map[string]bool              // proposals that are being carried out
 }
 
@@ -60,6 +62,28 @@ func (d *Desk) all(ctx context.Context) (map[string]approval.Proposal, error) {
 	if d.cached != nil {
 		return d.cached, nil
 	}
+	if d.Writes == nil {
+		return d.read(ctx)
+	}
+	if d.failed != nil && time.Now().Before(d.again) {
+		return nil, d.failed
+	}
+	ctx, cancel := context.WithTimeout(ctx, readWithin)
+	defer cancel()
+	d.cached, d.failed = d.read(ctx)
+	d.again = time.Now().Add(readAgain)
+	return d.cached, d.failed
+}
+
+// A store that does not answer must not keep a leader from deciding, which
+// needs no proposals.
+const (
+	readWithin = 2 * time.Second
+	readAgain  = 10 * time.Second
+)
+
+// read reads every proposal from where they are kept.
+func (d *Desk) read(ctx context.Context) (map[string]approval.Proposal, error) {
 	raw, err := d.Reads.All(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the proposals: %w", err)
@@ -67,13 +91,10 @@ func (d *Desk) all(ctx context.Context) (map[string]approval.Proposal, error) {
 	out := map[string]approval.Proposal{}
 	for id, b := range raw {
 		var p approval.Proposal
-		if err := json.Unmarshal(b, &p); err != nil || p.ID != id {
-			return nil, fmt.Errorf("read proposal %.60q: it is none (%v)", id, err)
+		if err := json.Unmarshal(b, &p); err != nil {
+			return nil, fmt.Errorf("read proposal %.60q: %w", id, err)
 		}
 		out[id] = p
-	}
-	if d.Writes != nil {
-		d.cached = out
 	}
 	return out, nil
 }

@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -18,17 +20,44 @@ import (
 	"github.com/samlfailover/samlfailover/failover"
 	"github.com/samlfailover/samlfailover/failover/move"
 	"github.com/samlfailover/samlfailover/outbound"
+	"github.com/samlfailover/samlfailover/secret"
 	"github.com/samlfailover/samlfailover/server"
+	"github.com/samlfailover/samlfailover/server/api"
+	"github.com/samlfailover/samlfailover/server/problem"
 )
 
 // ErrNoController: nobody answers on the data folder's socket.
 var ErrNoController = errors.New("no controller is running on this config's data folder")
 
-// Client speaks to a running controller over its local socket, with the same
-// use cases as control. Safe for concurrent use.
+// Client speaks to a running controller, over its local socket or the network,
+// with the same use cases as control. Safe for concurrent use.
 type Client struct {
 	http  *http.Client
-	token string
+	base  string // what stands before the routes
+	token secret.Value
+	local bool
+}
+
+// TokenVariable is the environment variable with the token for a controller on
+// another machine.
+const TokenVariable = "SAMLFAILOVER_TOKEN"
+
+// DialServer speaks to the controller at a URL, such as
+// https://failover.corp.example:8443, with a token; proxy and CAs are those of
+// the environment. Nothing is asked yet.
+func DialServer(origin, token string, env map[string]string, log *slog.Logger) (*Client, error) {
+	if token == "" {
+		return nil, fmt.Errorf("--server: no token to show; next: put yours into the environment variable %s", TokenVariable)
+	}
+	network, err := Bare(env, log)
+	if err != nil {
+		return nil, err
+	}
+	client, base, err := network.Streaming("--server", strings.TrimSuffix(origin, "/"))
+	if err != nil {
+		return nil, err
+	}
+	return &Client{http: client, base: base + api.CommandsBase, token: secret.New(token)}, nil
 }
 
 // Dial finds the controller of a data folder.
@@ -44,7 +73,7 @@ func Dial(dataDir string) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w; run the command as the user that runs the controller", err)
 	}
-	return &Client{http: outbound.Local(place.Socket), token: token}, nil
+	return &Client{http: outbound.Local(place.Socket), base: "http://" + server.Host, token: secret.New(token), local: true}, nil
 }
 
 // Answers reports whether a controller answers on a data folder.
@@ -204,15 +233,18 @@ func (c *Client) send(ctx context.Context, method, path string, body any) (*http
 			return nil, fmt.Errorf("encode the request: %w", err)
 		}
 	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+server.Host+path, &b)
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, &b)
 	if err != nil {
 		return nil, fmt.Errorf("make the request: %w", err)
 	}
-	req.Header.Set("Authorization", "Bearer "+c.token)
+	req.Header.Set("Authorization", "Bearer "+c.token.Reveal())
 	req.Header.Set("Content-Type", "application/json")
 	res, err := c.http.Do(req)
-	if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist) {
+	if c.local && (errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist)) {
 		return nil, fmt.Errorf("%w; start one with: samlfailover serve", ErrNoController)
+	}
+	if err != nil && !c.local {
+		return nil, fmt.Errorf("ask the controller at %s: %w; next: check the URL and the network, or run the command on the controller's machine", strings.TrimSuffix(c.base, api.CommandsBase), err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("ask the controller: %w", err)
@@ -240,17 +272,13 @@ func (c *Client) call(ctx context.Context, method, path string, body, into any) 
 
 // problemOf turns an error answer into the failure it describes.
 func problemOf(res *http.Response) error {
-	var p server.Problem
+	var p problem.Problem
 	if err := json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&p); err != nil {
 		return fmt.Errorf("the controller answered %s with something else than a problem: %w", res.Status, err)
 	}
-	return failure(p)
-}
-
-func failure(p server.Problem) error {
-	text := p.Detail
-	if text == "" {
-		text = p.Title
+	text := p.Error()
+	if p.Kind == "" && p.Next != "" {
+		text += "; next: " + p.Next // refused at the door, which has no words of the command line
 	}
-	return &control.Failure{Kind: p.Kind, Message: text, Rule: p.Rule, Finding: p.Finding}
+	return &control.Failure{Kind: control.Kind(p.Kind), Message: text, Rule: p.Rule, Finding: p.Finding}
 }

@@ -115,6 +115,9 @@ func (s *Service) prepare(ctx context.Context, e *engine, k *keeping, trigger st
 	if !reflect.DeepEqual(o.Config.Store, e.o.Config.Store) {
 		return nil, errors.New("store: where the state is kept cannot change while the controller runs; restart it, or put the former store section back")
 	}
+	if was, will := e.o.Config.Server, o.Config.Server; was.Listen != will.Listen || was.TLS != will.TLS || was.ClientCA != will.ClientCA || was.Limits.HeaderTime != will.Limits.HeaderTime {
+		return nil, errors.New("server: where the network API listens, and with which certificate files, cannot change while the controller runs; restart it, or put the former values back (the files' content may change at any time)")
+	}
 	next := &successor{trigger: trigger, changes: config.Diff(e.o.Config, o.Config)}
 	if len(next.changes) == 0 && trigger != asked {
 		return nil, nil
@@ -122,7 +125,11 @@ func (s *Service) prepare(ctx context.Context, e *engine, k *keeping, trigger st
 	if next.engine, err = newEngine(o); err != nil {
 		return nil, err
 	}
-	if err := next.engine.assemble(k); err != nil {
+	err = next.engine.assemble(k)
+	if err == nil {
+		_, err = next.engine.gateOptions()
+	}
+	if err != nil {
 		next.engine.network.Close()
 		return nil, err
 	}

@@ -51,7 +51,7 @@ func (s *engine) seat(k *keeping, p powers) (*seat, error) {
 			Federation: f, ConfigDigest: s.digest, Vantages: all, Apps: s.vendors, Verdicts: s.board,
 			Changed: s.board.changes(), Shares: s.shares, Moves: p.journal, Brakes: p.journal, Mover: mover, Recorder: k.record, Known: s.known(f.Name),
 			Distrusted: k.lookout.untrusted, Controllers: k.lookout.states, Halt: p.halt,
-			Freezes: s.o.Config.Freezes(f.Name), Keep: func(apps []failover.AppState) { s.keepApps(f.Name, apps) }, Events: s.o.OnDecision, Log: s.o.Log,
+			Freezes: s.o.Config.Freezes(f.Name), Keep: func(apps []failover.AppState) { s.keepApps(f.Name, apps) }, Events: s.decided(k), Log: s.o.Log,
 			ReadEvery: -1, // schedules.app_reads
 		}
 		if p.desk != nil {
@@ -65,13 +65,23 @@ func (s *engine) seat(k *keeping, p powers) (*seat, error) {
 		}
 	}
 	out.use = &control.Control{Federations: s.feds, Loops: map[string]control.Loop{}, Brakes: p.journal, Moves: p.journal, Undoer: mover, Storage: k, Jobs: out.ledger.list,
-		Reload: k.reload.status, Record: k.record, Events: k.events, Desk: p.desk,
+		Reload: k.reload.status, Record: k.record, Events: k.events, Desk: p.desk, Feed: k.feed, Roles: s.keeper, Trail: auditTrail{filepath.Join(s.o.Config.Store.Dir, AuditFile)},
 		Info: control.Info{Version: s.o.Version, Config: s.o.Config.Path(), ConfigDigest: s.digest, Started: k.started,
 			Vantages: names, Proxy: s.network.Describe().Proxy}}
 	for name, l := range out.loops {
 		out.use.Loops[name] = l
 	}
 	return out, nil
+}
+
+// decided tells everybody who listens what a loop has decided.
+func (s *engine) decided(k *keeping) func(controller.Event) {
+	return func(e controller.Event) {
+		k.feed.Decided(e)
+		if s.o.OnDecision != nil {
+			s.o.OnDecision(e)
+		}
+	}
 }
 
 func (s *engine) mover(k *keeping, p powers) (*move.Mover, error) {
@@ -90,6 +100,7 @@ func (s *engine) mover(k *keeping, p powers) (*move.Mover, error) {
 		Apps: s.vendors, Journal: p.journal, Term: p.term, Brakes: p.journal, Recorder: k.record, Prover: prover, Log: s.o.Log, Limits: limits(s.o.Config.Moves),
 		Events: func(e move.Event) {
 			k.events.Publish(e)
+			k.feed.Moved(e)
 			if s.o.OnMove != nil {
 				s.o.OnMove(e)
 			}

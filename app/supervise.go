@@ -20,6 +20,7 @@ import (
 	"github.com/samlfailover/samlfailover/failover/controller"
 	"github.com/samlfailover/samlfailover/failover/move"
 	"github.com/samlfailover/samlfailover/server"
+	"github.com/samlfailover/samlfailover/server/gate"
 	"github.com/samlfailover/samlfailover/store"
 )
 
@@ -32,6 +33,8 @@ type Options struct {
 	OnMove     func(move.Event)
 	OnDecision func(controller.Event)
 	OnProposal func(approval.Proposal) // each change of one, while this controller leads
+	// Callers stand in for the people of the config; nil: those.
+	Callers gate.Callers
 	// Reload asks for the config to be read again, as a change of its file does;
 	// nil: nobody asks.
 	Reload <-chan os.Signal
@@ -72,9 +75,11 @@ type keeping struct {
 	lookout *lookout
 	eyes    eyes
 	events  *control.Broker
+	feed    *control.Feed
 	started time.Time
 	reload  *reloads
 	api     *server.Server
+	web     *web // nil: no network API
 
 	proclaimed *store.Term // the last leadership that is on record
 	reloaded   func()      // says that a config is in force, once its use cases answer
@@ -86,6 +91,7 @@ type keeping struct {
 // install makes the API answer with other use cases.
 func (k *keeping) install(use *control.Control) {
 	k.api.Use(use)
+	k.web.use(use)
 	k.installed.Do(func() { close(k.seated) })
 	if tell := k.reloaded; tell != nil {
 		k.reloaded = nil
@@ -157,7 +163,7 @@ func (s *Service) Run(ctx context.Context) (err error) {
 	}
 	defer l.Close() //nolint:errcheck // the server has closed it already
 
-	k := &keeping{record: &trail{recorder: file, room: st.MakeRoom, log: s.o.Log}, store: st, helm: newHelm(st, s.o.Log), eyes: eyes{store: st}, events: &control.Broker{},
+	k := &keeping{record: &trail{recorder: file, room: st.MakeRoom, log: s.o.Log}, store: st, helm: newHelm(st, s.o.Log), eyes: eyes{store: st}, events: &control.Broker{}, feed: &control.Feed{},
 		started: time.Now().UTC(), reload: &reloads{}, seated: make(chan struct{})}
 	k.lookout = newLookout(st, k.helm, k.record, s.o.Config.Store.Name, s.o.Log)
 	e.announce()
@@ -165,6 +171,13 @@ func (s *Service) Run(ctx context.Context) (err error) {
 		return err
 	}
 	if k.api, err = server.New(server.Options{UseCases: &control.Control{}, Token: token, Owner: owner(), Log: s.o.Log}); err != nil {
+		return err
+	}
+	if k.web, err = newWeb(s.o.Config.Server, s.o.Version, k.api.Commands(), s.o.Log); err != nil {
+		return err
+	}
+	defer k.web.close()
+	if err := k.web.admit(e); err != nil {
 		return err
 	}
 	if err := k.record.Record(ctx, failover.Controller, "controller.started", "config "+e.digest,
@@ -201,6 +214,7 @@ func (s *Service) together(ctx context.Context, e *engine, k *keeping, l net.Lis
 			return fmt.Errorf("the store has failed; the next start goes on with what it holds: %w", k.store.Err())
 		}
 	})
+	g.Go(func() error { return k.web.serve(ctx) })
 	g.Go(func() error {
 		select {
 		case <-k.seated:
@@ -235,6 +249,10 @@ func (s *Service) supervise(ctx context.Context, e *engine, k *keeping) error {
 		}
 		e = next.engine
 		e.announce()
+		if err := k.web.admit(e); err != nil {
+			e.network.Close()
+			return fmt.Errorf("take up the new config: %w", err) // it was tried before
+		}
 		k.reloaded = func() {
 			k.reload.applied(next.engine.digest, next.trigger, next.changes)
 			s.o.Log.Warn("the config was read again and is in force", "digest", next.engine.digest, "changes", len(next.changes))

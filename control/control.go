@@ -47,7 +47,10 @@ type Control struct {
 	Reload      func() *ReloadStatus // nil: never reloads
 	Record      Recorder
 	Events      *Broker
-	Desk        *Desk // nil: no proposals are kept
+	Desk        *Desk      // nil: no proposals are kept
+	Feed        *Feed      // nil: no news are kept
+	Roles       RoleKeeper // the last scans; nil: none
+	Trail       AuditTrail // nil: it cannot be read
 }
 
 // MoveRequest is an operator's wish.

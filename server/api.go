@@ -83,6 +83,8 @@ type Server struct {
 	o      Options
 	routes atomic.Pointer[http.Handler]
 	who    atomic.Pointer[people.Directory]
+	routes atomic.Pointer[http.Handler] // of the local socket
+	open   atomic.Pointer[http.Handler] // the same without its guard
 }
 
 // New checks the options.
@@ -98,8 +100,9 @@ func New(o Options) (*Server, error) {
 // Use makes new requests go to other use cases; those under way go on with the
 // ones they began with.
 func (s *Server) Use(u UseCases) {
-	h := s.handler(u)
-	s.routes.Store(&h)
+	guarded, open := s.handler(u, s.catch, s.guard), s.handler(u)
+	s.routes.Store(&guarded)
+	s.open.Store(&open)
 }
 
 type actorKey struct{}
@@ -154,9 +157,22 @@ func (s *Server) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*s.routes.Load()).ServeHTTP(w, r) })
 }
 
-func (s *Server) handler(u UseCases) http.Handler {
+// Commands returns the same routes for callers whom somebody else has let in:
+// they are in the context (WithActor), and the request is within its limits. It
+// is how the commands speak to a controller over the network.
+func (s *Server) Commands() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*s.open.Load()).ServeHTTP(w, r) })
+}
+
+// WithActor puts who asks into a request's context.
+func WithActor(ctx context.Context, a control.Actor) context.Context {
+	return context.WithValue(ctx, actorKey{}, func() control.Actor { return a })
+}
+
+// handler are the routes behind some checks.
+func (s *Server) handler(u UseCases, checks ...func(http.Handler) http.Handler) http.Handler {
 	r := chi.NewRouter()
-	r.Use(s.catch, s.guard)
+	r.Use(checks...)
 	r.NotFound(func(w http.ResponseWriter, _ *http.Request) {
 		problem(w, http.StatusNotFound, Problem{Title: "no such route", Detail: "this controller does not know the route; is the command of the same version? Compare: samlfailover version"})
 	})
@@ -320,7 +336,7 @@ func follow[Request, Answer any](s *Server, use func(context.Context, control.Ac
 		case err == nil:
 			send(last(&answer))
 		case told:
-			_, p := describe(err)
+			_, p := Describe(err)
 			send(MoveLine{Problem: &p})
 		default:
 			s.refuse(w, err)
@@ -369,12 +385,12 @@ type Problem struct {
 }
 
 func (s *Server) refuse(w http.ResponseWriter, err error) {
-	status, p := describe(err)
+	status, p := Describe(err)
 	problem(w, status, p)
 }
 
-// describe turns an error into a status and a problem.
-func describe(err error) (int, Problem) {
+// Describe turns an error into a status and a problem.
+func Describe(err error) (int, Problem) {
 	var f *control.Failure
 	if errors.As(err, &f) {
 		status := map[control.Kind]int{control.Invalid: http.StatusUnprocessableEntity, control.NotFound: http.StatusNotFound,

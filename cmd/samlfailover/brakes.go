@@ -65,6 +65,7 @@ func newBrake(p *program, r *control.BrakeRequest, set func(*app.Client, context
 		},
 	}
 	c.flags(cmd, false)
+	c.remote(cmd)
 	cmd.Flags().StringVar(&r.Reason, "reason", "", "`TEXT` for the record: why, in words that others will read")
 	cmd.Flags().StringVar(&r.For, "for", "", "how long it holds, such as 90m or 2h; without it, until it is released (`DURATION`)")
 	return cmd
@@ -132,6 +133,7 @@ func newRelease(p *program, r *control.ReleaseRequest, release func(*app.Client,
 		},
 	}
 	c.flags(cmd, false)
+	c.remote(cmd)
 	return cmd
 }
 

@@ -55,6 +55,7 @@ steps, notes, result and remaining hand steps.`,
 		},
 	}
 	c.flags(cmd, false)
+	c.remote(cmd)
 	cmd.Flags().StringVar(&c.federation, "federation", "", "only the federation of this `NAME`")
 	cmd.Flags().IntVar(&r.Limit, "limit", 20, "at most `N` moves")
 	return cmd

@@ -37,6 +37,7 @@ a rule would hold it, 0 when there is nothing to move.`,
 		},
 	}
 	c.flags(cmd, true)
+	c.remote(cmd)
 	cmd.Flags().StringVar(&r.To, "to", "", "`REGION` to move to")
 	cmd.Flags().StringArrayVar(&r.Overrides, "override", nil, "put aside the `RULE` of this name (may be given several times)")
 	return cmd
@@ -159,6 +160,7 @@ at the end {"type":"result","decision":..,"result":..}.`,
 		},
 	}
 	c.flags(cmd, true)
+	c.remote(cmd)
 	cmd.Flags().StringVar(&r.To, "to", "", "`REGION` to move to")
 	cmd.Flags().StringVar(&r.Reason, "reason", "", "`TEXT` for the record: why, in words that others will read")
 	cmd.Flags().StringArrayVar(&r.Overrides, "override", nil, "put aside the `RULE` of this name (may be given several times)")

@@ -56,6 +56,7 @@ With --output json it prints a list of {"name":..,"schedule":..,"next":[..],..}.
 		},
 	}
 	c.flags(cmd, false)
+	c.remote(cmd)
 	return cmd
 }
 

@@ -21,6 +21,12 @@ import (
 type configured struct {
 	path       string
 	federation string
+	server     string // URL of a controller on another machine, "" for the local one
+}
+
+// remote adds the flag of commands that ask a controller.
+func (c *configured) remote(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&c.server, "server", "", "`URL` of a controller to ask over the network, with $SAMLFAILOVER_TOKEN")
 }
 
 func (c *configured) flags(cmd *cobra.Command, withFederation bool) {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -19,16 +20,25 @@ const askTime = 30 * time.Second
 
 // withController runs one question against the running controller.
 func withController(ctx context.Context, p *program, c configured, ask func(context.Context, *app.Client) error) error {
-	dir, err := c.dataDir(p)
-	if err != nil {
-		return err
-	}
-	client, err := app.Dial(dir)
+	client, err := c.dial(p)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
 	return ask(ctx, client)
+}
+
+// dial finds the controller: the one that --server names, else that of the
+// config's data folder.
+func (c configured) dial(p *program) (*app.Client, error) {
+	if c.server != "" {
+		return app.DialServer(c.server, p.Env[app.TokenVariable], p.Env, p.logger(slog.LevelWarn))
+	}
+	dir, err := c.dataDir(p)
+	if err != nil {
+		return nil, err
+	}
+	return app.Dial(dir)
 }
 
 // dataDir finds the folder of the running controller. A config that has errors by
@@ -90,6 +100,7 @@ home, notes, apps ([{"app":..,"region":..,..}]), regions, decision, proposal, la
 		},
 	}
 	c.flags(cmd, false)
+	c.remote(cmd)
 	return cmd
 }
 
@@ -267,6 +278,7 @@ decided, what would change it, the evidence, and every rule that was asked befor
 		},
 	}
 	c.flags(cmd, true)
+	c.remote(cmd)
 	cmd.Flags().StringVar(&region, "region", "", "also the evidence about this `REGION`")
 	cmd.Flags().BoolVar(&rules, "rules", false, "also every rule, in the order in which they are asked")
 	return cmd

@@ -58,6 +58,7 @@ With --output json it prints one object: standing, at, store, controllers, findi
 		},
 	}
 	c.flags(cmd, false)
+	c.remote(cmd)
 	return cmd
 }
 
@@ -75,9 +76,11 @@ encrypted.
 With --output json it prints the manifest.`,
 		Args: oneArgument("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			file, err := filepath.Abs(args[0])
-			if err != nil {
-				return fmt.Errorf("find %s: %w", args[0], err)
+			file, err := args[0], error(nil)
+			if c.server == "" { // else the folder is another machine's
+				if file, err = filepath.Abs(file); err != nil {
+					return fmt.Errorf("find %s: %w", args[0], err)
+				}
 			}
 			return withController(cmd.Context(), p, c, func(ctx context.Context, client *app.Client) error {
 				ctx, cancel := context.WithTimeout(ctx, backupTime)
@@ -96,6 +99,7 @@ With --output json it prints the manifest.`,
 		},
 	}
 	c.flags(cmd, false)
+	c.remote(cmd)
 	return cmd
 }
 

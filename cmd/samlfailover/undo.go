@@ -47,6 +47,7 @@ With --output json there is one object per line, as with move.`,
 		},
 	}
 	c.flags(cmd, true)
+	c.remote(cmd)
 	cmd.Flags().StringVar(&r.Reason, "reason", "", "`TEXT` for the record: why, in words that others will read")
 	cmd.Flags().StringArrayVar(&r.Overrides, "override", nil, "put aside the `RULE` of this name (may be given several times)")
 	cmd.Flags().BoolVar(&r.DryRun, "dry-run", false, "only say what would happen")

@@ -282,3 +282,11 @@ func problemOf(res *http.Response) error {
 	}
 	return &control.Failure{Kind: control.Kind(p.Kind), Message: text, Rule: p.Rule, Finding: p.Finding}
 }
+
+func failure(p server.Problem) error {
+	text := p.Detail
+	if text == "" {
+		text = p.Title
+	}
+	return &control.Failure{Kind: p.Kind, Message: text, Rule: p.Rule, Finding: p.Finding}
+}

@@ -119,7 +119,7 @@ func (c *checker) listen(s *Server) {
 			c.fail("server.listen", "other machines can reach this address, and credentials would cross the network in clear", "add server.tls, or listen on 127.0.0.1")
 		}
 	}
-	if len(s.OIDC) == 0 && s.ClientCA == "" && !c.hasPeople() {
+	if !c.canAsk() {
 		if loopbackHost(host) {
 			c.warn("server.listen", "nobody can prove who they are, so everybody is refused", "give people tokens, a client_ca or an oidc issuer")
 		} else {
@@ -142,11 +142,11 @@ func (c *checker) listen(s *Server) {
 	}
 }
 
-// hasPeople reports whether the config names anybody who could prove who they
-// are.
-func (c *checker) hasPeople() bool {
-	_, ok := c.at["people"]
-	return ok
+// canAsk reports whether anybody could prove over the network who they are.
+func (c *checker) canAsk() bool {
+	s := c.doc.Server
+	return len(s.OIDC) > 0 || s.ClientCA != "" || len(c.doc.Tokens) > 0 ||
+		slices.ContainsFunc(c.doc.People, func(p Person) bool { return len(p.Tokens) > 0 })
 }
 
 // networks checks addresses and networks.
@@ -184,9 +184,7 @@ func (c *checker) issuers(all []Issuer) {
 		}
 		first[o.Issuer] = i
 		for k, name := range o.Federations {
-			if name != "" && !slices.ContainsFunc(c.doc.Federations, func(f federationDoc) bool { return f.Name == name }) {
-				c.warn(fmt.Sprintf("%s.federations[%d]", path, k), fmt.Sprintf("no federation is called %q, so the name grants nothing", name), "name one of federations")
-			}
+			c.knownFederation(fmt.Sprintf("%s.federations[%d]", path, k), name, "the name grants nothing")
 		}
 	}
 }

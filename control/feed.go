@@ -93,4 +93,3 @@ func (c *Control) News(actor Actor, after int) News {
 	}
 	return c.Feed.after(after, actor.Sees)
 }
-

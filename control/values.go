@@ -30,6 +30,8 @@ type (
 	HandStep = failover.HandStep
 	// Brake is a pause or a lock.
 	Brake = failover.Brake
+	// Proposal is a move that waits for people.
+	Proposal = approval.Proposal
 	// LoopEvent is live news of a federation's loop.
 	LoopEvent = controller.Event
 	// ProofLevel says how much a move has proven (spec 3).

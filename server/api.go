@@ -81,7 +81,6 @@ type Options struct {
 // Server answers the local API. Use may be called at any time.
 type Server struct {
 	o      Options
-	routes atomic.Pointer[http.Handler]
 	who    atomic.Pointer[people.Directory]
 	routes atomic.Pointer[http.Handler] // of the local socket
 	open   atomic.Pointer[http.Handler] // the same without its guard

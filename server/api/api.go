@@ -24,6 +24,11 @@ import (
 // UseCases is what the API translates to; *control.Control is one.
 type UseCases interface {
 	server.UseCases
+	Propose(ctx context.Context, actor control.Actor, r control.MoveRequest) (control.VoteAnswer, error)
+	Proposals(ctx context.Context, actor control.Actor, r control.ProposalsRequest) (control.ProposalList, error)
+	Approve(ctx context.Context, actor control.Actor, r control.VoteRequest, follow func(control.MoveEvent)) (control.VoteAnswer, error)
+	Reject(ctx context.Context, actor control.Actor, r control.VoteRequest) (control.VoteAnswer, error)
+	Evaluate(ctx context.Context, actor control.Actor, federation string) (control.Decision, error)
 	Readiness(ctx context.Context, actor control.Actor, r control.ReadinessRequest) (control.ReadinessReport, error)
 	Audit(ctx context.Context, actor control.Actor, r control.AuditRequest) (control.AuditAnswer, error)
 	News(actor control.Actor, after int) control.News
@@ -87,6 +92,7 @@ func New(o Options) *API {
 		a.huma = humachi.New(r, a.config())
 		a.looking()
 		a.moves()
+		a.proposals()
 		a.brakes()
 		a.records()
 	})

@@ -43,15 +43,17 @@ const (
 	MoveDone    MoveState = "done"    // result says how it ended
 	MoveNothing MoveState = "nothing" // every app is in place already
 	MovePlanned MoveState = "planned" // a dry run
+	MoveAsked   MoveState = "asked"   // other people have to approve it first: see proposal
 )
 
 // MoveStanding is what became of a request so far.
 type MoveStanding struct {
-	State    MoveState             `json:"state" enum:"waiting,running,done,nothing,planned"`
+	State    MoveState             `json:"state" enum:"waiting,running,done,nothing,planned,asked"`
 	Move     string                `json:"move,omitempty" doc:"The move's id, once it has begun."`
 	Decision *control.Decision     `json:"decision,omitempty" doc:"What the rules said."`
 	Result   *control.MoveResult   `json:"result,omitempty" doc:"How the move ended."`
 	Preview  []control.UndoPreview `json:"preview,omitempty" doc:"What an undo would change, for a dry run."`
+	Proposal *control.Proposal     `json:"proposal,omitempty" doc:"What other people have to approve first."`
 }
 
 // moveAnswer is 200 when it is over and 202 while it goes on; Location leads to
@@ -89,7 +91,7 @@ func (a *API) moves() {
 		ask(a, func(ctx context.Context, u UseCases, who control.Actor, in *answer[MoveBody]) (*answer[control.Decision], error) {
 			return whole(u.Plan(ctx, who, in.Body.request()))
 		}))
-	move := operation("create-move", http.MethodPost, "/moves", "Move", "Move a federation", "Points every app of a federation at another Region. 202 while the move runs, with its Location; 409 when a rule holds it. It goes on when you hang up.", 400, 413, 415)
+	move := operation("create-move", http.MethodPost, "/moves", "Move", "Move a federation", "Points every app of a federation at another Region. 202 while the move runs, with its Location, and where other people have to approve it first (state asked), with the proposal's; 409 when a rule holds it. It goes on when you hang up.", 400, 413, 415)
 	move.Responses = accepted("The move is on its way.")
 	huma.Register(a.huma, move, ask(a, func(ctx context.Context, u UseCases, who control.Actor, in *struct {
 		Wait
@@ -139,12 +141,15 @@ func accepted(what string) map[string]*huma.Response {
 	return map[string]*huma.Response{"202": {Description: what, Headers: map[string]*huma.Header{"Location": {Description: "Where the move is shown.", Schema: &huma.Schema{Type: "string"}}}}}
 }
 
+// acting is a use case that moves apps.
+type acting func(ctx context.Context, tell func(control.MoveEvent)) (control.MoveAnswer, error)
+
 // beginTime is how long a request without an answer waits for its move to begin.
 const beginTime = 15 * time.Second
 
 // follow starts a move and answers when it is over, or when the caller has
 // waited long enough and it has begun. The move does not end with the request.
-func (a *API) follow(ctx context.Context, w Wait, federation string, dry bool, act func(context.Context, func(control.MoveEvent)) (control.MoveAnswer, error)) (*moveAnswer, error) {
+func (a *API) follow(ctx context.Context, w Wait, federation string, dry bool, act acting) (*moveAnswer, error) {
 	wait, err := w.duration()
 	if err != nil {
 		return nil, err
@@ -198,6 +203,9 @@ func (a *API) follow(ctx context.Context, w Wait, federation string, dry bool, a
 func over(m control.MoveAnswer, dry bool) (*moveAnswer, error) {
 	out := &moveAnswer{Status: http.StatusOK, Body: MoveStanding{State: MoveDone, Decision: &m.Decision, Result: m.Result, Preview: m.Preview}}
 	switch {
+	case m.Proposal != nil:
+		return &moveAnswer{Status: http.StatusAccepted, Location: Base + "/proposals/" + m.Proposal.ID,
+			Body: MoveStanding{State: MoveAsked, Decision: &m.Decision, Proposal: m.Proposal}}, nil
 	case dry:
 		out.Body.State = MovePlanned
 	case m.Result != nil:

@@ -206,7 +206,7 @@ func (g *Gate) pass(w http.ResponseWriter, r *http.Request, p *passage, next htt
 	for prefix, door := range g.o.Doors {
 		if strings.HasPrefix(r.URL.Path, prefix) {
 			Routed(r.Context(), prefix)
-			door.ServeHTTP(w, r)
+			g.through(w, r, p, door)
 			return
 		}
 	}
@@ -228,6 +228,26 @@ func (g *Gate) pass(w http.ResponseWriter, r *http.Request, p *passage, next htt
 		return
 	}
 	next.ServeHTTP(w, r)
+}
+
+// through lets a door answer, which checks by itself who asks. A body is bounded
+// for it, and what it refuses with 401 counts as a credential that does not.
+func (g *Gate) through(w http.ResponseWriter, r *http.Request, p *passage, door http.Handler) {
+	if wait, ok := g.fails.left(p.source); !ok {
+		g.refuse(w, r, tooMany("this address has shown too many credentials that do not count", wait))
+		return
+	}
+	link := http.NewResponseController(w)
+	timed := link.SetReadDeadline(time.Now().Add(g.limits.BodyTime)) == nil // not under a test's recorder
+	r.Body = http.MaxBytesReader(w, r.Body, g.limits.Body)
+	out := &counted{ResponseWriter: w}
+	door.ServeHTTP(out, r)
+	if timed {
+		_ = link.SetReadDeadline(time.Time{}) // worked a moment ago
+	}
+	if out.status == http.StatusUnauthorized {
+		g.fails.take(p.source)
+	}
 }
 
 // MetricsPath is open to the addresses of Options.MetricsFrom only; everybody

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"net/http"
 	"strings"
 
@@ -73,7 +72,7 @@ func (g *Gate) bearer(ctx context.Context, header string) (people.Caller, *probl
 	}
 	id, err := iss.check(ctx, token)
 	switch {
-	case errors.Is(err, errUnreached):
+	case unreached(err):
 		return people.Caller{}, refusal(problem.Unverifiable, "the token's issuer cannot be asked for its keys now", "use a personal token or a client certificate: they need nobody else")
 	case err != nil:
 		return people.Caller{}, refusal(problem.BadCredential, "the token is not one that counts here: "+reason(err), "get a new token from the issuer, for this audience")

@@ -234,15 +234,23 @@ func (m *Memory) Get(_ context.Context, key string) ([]byte, bool, error) {
 	return v.value, ok, nil
 }
 
+// maxMemory is how many records a Memory keeps: the oldest goes for a new one.
+const maxMemory = 4096
+
 // Put implements Box; what is too old goes.
 func (m *Memory) Put(_ context.Context, key string, value []byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	now := time.Now()
+	now, oldest := time.Now(), ""
 	for k, v := range m.all {
 		if now.Sub(v.at) > keepKeys {
 			delete(m.all, k)
+		} else if oldest == "" || v.at.Before(m.all[oldest].at) {
+			oldest = k
 		}
+	}
+	if _, there := m.all[key]; !there && len(m.all) >= maxMemory {
+		delete(m.all, oldest)
 	}
 	m.all[key] = memo{value, now}
 	return nil

@@ -10,8 +10,8 @@ import (
 	"github.com/samlfailover/samlfailover/control"
 )
 
-// named is a route about one federation.
-type named struct {
+// FederationPath is in a route about one federation.
+type FederationPath struct {
 	Federation string `path:"federation" maxLength:"63" doc:"The federation's name."`
 }
 
@@ -48,20 +48,20 @@ func (a *API) looking() {
 			return whole(out, nil)
 		}))
 	huma.Register(a.huma, operation("show-federation", http.MethodGet, "/federations/{federation}", "Look", "One federation", "Apps with their active Region as last read, a verdict for each Region, the decision with rule and evidence, pauses and locks."),
-		ask(a, func(ctx context.Context, u UseCases, who control.Actor, in *named) (*answer[control.FederationStatus], error) {
+		ask(a, func(ctx context.Context, u UseCases, who control.Actor, in *FederationPath) (*answer[control.FederationStatus], error) {
 			st, err := federationOf(ctx, u, who, in.Federation)
 			return whole(st, err)
 		}))
 	huma.Register(a.huma, operation("explain", http.MethodGet, "/federations/{federation}/decision", "Look", "Why things stand as they do", "The present decision in words, with the rule, the evidence and what would change it; with region the evidence about that Region too."),
 		ask(a, func(ctx context.Context, u UseCases, who control.Actor, in *struct {
-			named
+			FederationPath
 			Region string `query:"region" maxLength:"64" doc:"A Region of the federation, such as us-west-2."`
 		}) (*answer[control.Explanation], error) {
 			return whole(u.Explain(ctx, who, in.Federation, in.Region))
 		}))
 	huma.Register(a.huma, operation("readiness", http.MethodGet, "/federations/{federation}/readiness", "Look", "Which roles could sign in where", "The last scan as a matrix of roles and Regions, with a reason and a remedy for each that is not ready. It asks nobody outside."),
 		ask(a, func(ctx context.Context, u UseCases, who control.Actor, in *struct {
-			named
+			FederationPath
 			Region string `query:"region" maxLength:"64" doc:"This Region only."`
 			Why    string `query:"why" maxLength:"40" doc:"Only roles that are so somewhere: ready, not-ready, conditional, unknown."`
 		}) (*answer[control.ReadinessReport], error) {

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"reflect"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -27,7 +28,7 @@ func (b MoveBody) request() control.MoveRequest {
 
 // UndoBody asks to take a move back.
 type UndoBody struct {
-	Federation string   `json:"federation,omitempty" maxLength:"63" doc:"Whose newest move is taken back, where none is named."`
+	Federation string   `json:"federation,omitempty" maxLength:"63" doc:"Whose newest move is taken back, where none is FederationPath."`
 	Reason     string   `json:"reason,omitempty" doc:"Why, in words for the record that others will read. Needed but for a dry run."`
 	Overrides  []string `json:"overrides,omitempty" maxItems:"32" doc:"Rules to put aside, by name."`
 	DryRun     bool     `json:"dry_run,omitempty" doc:"Only show, app by app, what would change."`
@@ -92,7 +93,7 @@ func (a *API) moves() {
 			return whole(u.Plan(ctx, who, in.Body.request()))
 		}))
 	move := operation("create-move", http.MethodPost, "/moves", "Move", "Move a federation", "Points every app of a federation at another Region. 202 while the move runs, with its Location, and where other people have to approve it first (state asked), with the proposal's; 409 when a rule holds it. It goes on when you hang up.", 400, 413, 415)
-	move.Responses = accepted("The move is on its way.")
+	move.Responses = accepted[MoveStanding](a, "The move is on its way.")
 	huma.Register(a.huma, move, ask(a, func(ctx context.Context, u UseCases, who control.Actor, in *struct {
 		Wait
 		Body MoveBody
@@ -120,7 +121,7 @@ func (a *API) moves() {
 			return whole(h.Moves[0], nil)
 		}))
 	undo := operation("undo-move", http.MethodPost, "/moves/{move}/undo", "Move", "Take a move back", "Inverts what the move wrote, where nobody has changed it since. The id latest stands for the newest move of the federation in the body.", 400, 413, 415)
-	undo.Responses = accepted("The undo is on its way.")
+	undo.Responses = accepted[MoveStanding](a, "The undo is on its way.")
 	huma.Register(a.huma, undo, ask(a, func(ctx context.Context, u UseCases, who control.Actor, in *struct {
 		Wait
 		Move string `path:"move" maxLength:"100" doc:"The move's id, or latest."`
@@ -136,9 +137,11 @@ func (a *API) moves() {
 	}))
 }
 
-// accepted describes the answer 202; huma fills in its body.
-func accepted(what string) map[string]*huma.Response {
-	return map[string]*huma.Response{"202": {Description: what, Headers: map[string]*huma.Header{"Location": {Description: "Where the move is shown.", Schema: &huma.Schema{Type: "string"}}}}}
+// accepted describes the answer 202.
+func accepted[Body any](a *API, what string) map[string]*huma.Response {
+	schema := a.huma.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Body](), true, "")
+	return map[string]*huma.Response{"202": {Description: what, Content: map[string]*huma.MediaType{"application/json": {Schema: schema}},
+		Headers: map[string]*huma.Header{"Location": {Description: "Where the move, or the proposal, is shown.", Schema: &huma.Schema{Type: "string"}}}}}
 }
 
 // acting is a use case that moves apps.

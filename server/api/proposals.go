@@ -29,14 +29,15 @@ type VoteStanding struct {
 	Move     *MoveStanding     `json:"move,omitempty"`
 }
 
-type proposalID struct {
+// ProposalPath is in a route about one proposal.
+type ProposalPath struct {
 	ID string `path:"id" maxLength:"100" doc:"The proposal's id."`
 }
 
 // proposals are the routes about moves that wait for people.
 func (a *API) proposals() {
 	huma.Register(a.huma, operation("evaluate", http.MethodPost, "/federations/{federation}/evaluate", "Move", "Look again now", "Probes count as they are, every app is read, and the rules decide, as the controller's loop does by itself every few minutes."),
-		ask(a, func(ctx context.Context, u UseCases, who control.Actor, in *named) (*answer[control.Decision], error) {
+		ask(a, func(ctx context.Context, u UseCases, who control.Actor, in *FederationPath) (*answer[control.Decision], error) {
 			return whole(u.Evaluate(ctx, who, in.Federation))
 		}))
 	huma.Register(a.huma, operation("list-proposals", http.MethodGet, "/proposals", "Propose", "Proposals, newest first", "Those that wait for people; with all the decided ones too."),
@@ -47,7 +48,7 @@ func (a *API) proposals() {
 			return whole(u.Proposals(ctx, who, control.ProposalsRequest{Federation: in.Federation, All: in.All}))
 		}))
 	huma.Register(a.huma, operation("show-proposal", http.MethodGet, "/proposals/{id}", "Propose", "One proposal", "With its plan, what it needs, who has approved, and what became of it."),
-		ask(a, func(ctx context.Context, u UseCases, who control.Actor, in *proposalID) (*answer[control.Proposal], error) {
+		ask(a, func(ctx context.Context, u UseCases, who control.Actor, in *ProposalPath) (*answer[control.Proposal], error) {
 			l, err := u.Proposals(ctx, who, control.ProposalsRequest{ID: in.ID, All: true})
 			if err != nil {
 				return nil, err
@@ -67,9 +68,9 @@ func (a *API) proposals() {
 		return &moveAnswer{Status: http.StatusCreated, Location: Base + "/proposals/" + v.Proposal.ID, Body: MoveStanding{State: MoveAsked, Proposal: &v.Proposal}}, nil
 	}))
 	approve := operation("approve", http.MethodPost, "/proposals/{id}/approve", "Propose", "Approve a proposal", "Takes your approval. Once enough people have approved, the move is carried out: 202 while it runs.", 400, 413, 415)
-	approve.Responses = accepted("Enough people have approved, and the move is on its way.")
+	approve.Responses = accepted[VoteStanding](a, "Enough people have approved, and the move is on its way.")
 	huma.Register(a.huma, approve, ask(a, func(ctx context.Context, u UseCases, who control.Actor, in *struct {
-		proposalID
+		ProposalPath
 		Wait
 		Body VoteBody
 	}) (*voteAnswer, error) {
@@ -77,7 +78,7 @@ func (a *API) proposals() {
 	}))
 	huma.Register(a.huma, operation("reject", http.MethodPost, "/proposals/{id}/reject", "Propose", "Reject a proposal", "Ends it; the comment says why.", 400, 413, 415),
 		ask(a, func(ctx context.Context, u UseCases, who control.Actor, in *struct {
-			proposalID
+			ProposalPath
 			Body VoteBody
 		}) (*answer[VoteStanding], error) {
 			v, err := u.Reject(ctx, who, control.VoteRequest{ID: in.ID, Digest: in.Body.Digest, Comment: in.Body.Comment})

@@ -47,7 +47,7 @@ demo: ## the whole story on this machine
 
 .PHONY: generate
 generate: ## rewrite the generated docs and golden files
-	go test ./config ./finding ./failover ./server/api ./cmd/samlfailover -update
+	go test ./config ./finding ./failover ./server/api ./server/metrics ./cmd/samlfailover -update
 	go test ./failover/crashtest -run Page -update
 
 .PHONY: generated

@@ -84,6 +84,8 @@ var importTable = []row{
 	{pkg: "server/problem", may: []string{"finding"}},
 	{pkg: "server/gate", may: []string{"people", "outbound", "finding", "secret", "server/problem"}},
 	{pkg: "server/api", may: append([]string{"control", "people", "server", "server/gate", "server/problem"}, ground...)},
+	{pkg: "server/metrics", may: append([]string{"control", "people", "server/gate", "server/problem"}, ground...)},
+	{pkg: "app", may: append([]string{"server/metrics", "server/api", "server/gate", "server/problem", "config", "filelock", "outbound", "awsaccess", "health", "health/probe", "idp", "idp/generic", "idp/okta", "idp/onelogin", "idp/pingone", "trustpolicy", "trustpolicy/fleet", "trustpolicy/members", "inventory", "audit", "failover", "failover/move", "failover/controller", "failover/prove", "store", "store/seal", "control", "server", "notify", "people"}, ground...)},
 	{pkg: "app/clustertest"}, // tests only
 	{pkg: "app/scaletest"},   // tests only
 	{pkg: "sandbox/...", may: []string{"signin", "sandbox/..."}},

@@ -32,6 +32,8 @@ type exchange struct {
 	log    *slog.Logger
 	// distrust is called when a record of another vantage is not what it stored.
 	distrust func()
+	// probed hears of each probe of this vantage; it must not block.
+	probed func(health.Result)
 
 	mu      sync.Mutex
 	newest  map[signin.Region]health.Observation // not yet written
@@ -79,6 +81,9 @@ func (x *exchange) count(o health.Observation) {
 			continue
 		}
 		x.counted[id] = r.Start
+		if x.probed != nil {
+			x.probed(r)
+		}
 		start := health.BucketStart(r.Start)
 		id.start = start.Unix()
 		b := x.buckets[id]

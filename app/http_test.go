@@ -185,6 +185,7 @@ func TestOutageByHTTP(t *testing.T) {
 		t.Errorf("the record does not say who it was: %+v", records)
 	}
 	s.commandLine(base)
+	s.metrics(base)
 	s.wantAudit("move.requested", "undo.requested")
 }
 
@@ -206,6 +207,35 @@ func (s *service) foreign(eve outside, name string) {
 		eve.wants(404, c.method, strings.ReplaceAll(c.path, name, "no-such-one"), other, &unknown)
 		if hers.Detail != unknown.Detail || hers.Type != unknown.Type || strings.Contains(hers.Detail, name) {
 			s.t.Errorf("%s tells that the federation exists: %q, unknown: %q", c.path, hers.Detail, unknown.Detail)
+		}
+	}
+}
+
+// metrics: health is everybody's, the metrics are for those who see everything.
+func (s *service) metrics(base string) {
+	s.t.Helper()
+	nobody := outside{s.t, base, ""}
+	nobody.wants(200, "GET", "/healthz", nil, nil)
+	nobody.wants(200, "GET", "/readyz", nil, nil)
+	nobody.wants(401, "GET", "/metrics", nil, nil)
+	req, err := http.NewRequestWithContext(s.t.Context(), "GET", base+"/metrics", nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer ada-token")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	raw, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != 200 {
+		s.t.Fatalf("%d %v", res.StatusCode, err)
+	}
+	for _, want := range []string{`samlfailover_moves_begun_total{federation="workforce",how="started"} 2`, `samlfailover_move_seconds_count{federation="workforce"} 2`,
+		`samlfailover_region_state{federation="workforce",region="us-east-1",state="healthy"} 1`, `samlfailover_probe_seconds_count{kind="signin",outcome="ok",region="us-east-1"}`} {
+		if !strings.Contains(string(raw), want) {
+			s.t.Errorf("the metrics lack %s:\n%s", want, raw)
 		}
 	}
 }

@@ -78,6 +78,7 @@ func (s *engine) seat(k *keeping, p powers) (*seat, error) {
 func (s *engine) decided(k *keeping) func(controller.Event) {
 	return func(e controller.Event) {
 		k.feed.Decided(e)
+		k.web.decided(e)
 		if s.o.OnDecision != nil {
 			s.o.OnDecision(e)
 		}
@@ -101,6 +102,7 @@ func (s *engine) mover(k *keeping, p powers) (*move.Mover, error) {
 		Events: func(e move.Event) {
 			k.events.Publish(e)
 			k.feed.Moved(e)
+			k.web.moved(e)
 			if s.o.OnMove != nil {
 				s.o.OnMove(e)
 			}

@@ -116,6 +116,7 @@ func (s *engine) assemble(k *keeping) error {
 	s.shares.load()
 	_, names := s.vantages()
 	s.exchange = newExchange(k.store, s.board, s.vantage(), names, k.lookout.suspect, s.o.Log)
+	s.exchange.probed = k.web.probed
 	var err error
 	if s.probes, err = probe.NewRunner(s.probing()); err != nil {
 		return err

@@ -167,9 +167,6 @@ func (s *Service) Run(ctx context.Context) (err error) {
 		started: time.Now().UTC(), reload: &reloads{}, seated: make(chan struct{})}
 	k.lookout = newLookout(st, k.helm, k.record, s.o.Config.Store.Name, s.o.Log)
 	e.announce()
-	if err := e.assemble(k); err != nil {
-		return err
-	}
 	if k.api, err = server.New(server.Options{UseCases: &control.Control{}, Token: token, Owner: owner(), Log: s.o.Log}); err != nil {
 		return err
 	}
@@ -177,6 +174,9 @@ func (s *Service) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer k.web.close()
+	if err := e.assemble(k); err != nil {
+		return err
+	}
 	if err := k.web.admit(e); err != nil {
 		return err
 	}

@@ -14,9 +14,11 @@ import (
 	"github.com/samlfailover/samlfailover/audit"
 	"github.com/samlfailover/samlfailover/config"
 	"github.com/samlfailover/samlfailover/control"
+	"github.com/samlfailover/samlfailover/health"
 	"github.com/samlfailover/samlfailover/people"
 	"github.com/samlfailover/samlfailover/server/api"
 	"github.com/samlfailover/samlfailover/server/gate"
+	"github.com/samlfailover/samlfailover/server/metrics"
 )
 
 // web is the network API of a service. Which people, hosts and limits it knows
@@ -25,6 +27,7 @@ type web struct {
 	listener net.Listener
 	config   config.Server
 	api      *api.API
+	metrics  *metrics.Metrics
 	door     atomic.Pointer[http.Handler]
 	ready    atomic.Bool
 	log      *slog.Logger
@@ -49,7 +52,7 @@ func newWeb(c config.Server, version string, commands http.Handler, log *slog.Lo
 	if secure != nil {
 		l = tls.NewListener(l, secure)
 	}
-	return &web{listener: l, config: c, log: log, api: api.New(api.Options{Version: version, Commands: commands, Log: log})}, nil
+	return &web{listener: l, config: c, log: log, metrics: metrics.New(version, log), api: api.New(api.Options{Version: version, Commands: commands, Log: log})}, nil
 }
 
 // admit makes new requests pass another gate: that of the config in force.
@@ -61,8 +64,8 @@ func (w *web) admit(e *engine) error {
 	if err != nil {
 		return err
 	}
-	o.Log = w.log
-	o.Open = map[string]http.Handler{"/healthz": well(func() bool { return true }), "/readyz": well(w.ready.Load)}
+	o.Log, o.Seen = w.log, w.metrics.Seen
+	o.Open = map[string]http.Handler{gate.MetricsPath: w.metrics, "/healthz": well(func() bool { return true }), "/readyz": well(w.ready.Load)}
 	g, err := gate.New(o)
 	if err != nil {
 		return fmt.Errorf("answer over the network: %w", err)
@@ -76,7 +79,27 @@ func (w *web) admit(e *engine) error {
 func (w *web) use(c *control.Control) {
 	if w != nil {
 		w.api.Use(c)
+		w.metrics.Use(c)
 		w.ready.Store(true)
+	}
+}
+
+// moved, decided and probed count what has happened.
+func (w *web) moved(e control.MoveEvent) {
+	if w != nil {
+		w.metrics.Moved(e)
+	}
+}
+
+func (w *web) decided(e control.LoopEvent) {
+	if w != nil {
+		w.metrics.Decided(e)
+	}
+}
+
+func (w *web) probed(r health.Result) {
+	if w != nil {
+		w.metrics.Probed(r.Region.String(), string(r.Kind), string(r.Outcome), r.Took)
 	}
 }
 

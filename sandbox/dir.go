@@ -43,6 +43,9 @@ func (w *World) WriteDir(dir string) error {
 		return errors.New("write the sandbox's folder: it does not listen yet, so the proxy has no address")
 	}
 	dir, err := filepath.Abs(dir)
+	if err == nil {
+		err = w.registerController()
+	}
 	if err != nil {
 		return fmt.Errorf("write the sandbox's folder: %w", err)
 	}

@@ -27,7 +27,7 @@ func (w *World) env(dir string) string {
 		{"AWS_SHARED_CREDENTIALS_FILE", filepath.Join(dir, secretsDir, "no-shared-credentials")},
 		{"SANDBOX_URL", w.ProxyURL()}, {"SANDBOX_TOKEN", w.token}, {"SANDBOX_CA_SPKI", w.CASPKI()},
 		{"SAMLFAILOVER_CONFIG", filepath.Join(dir, configFile)},
-	}, vendorVariables(d)...) {
+	}, append(w.controllerVariables(), vendorVariables(d)...)...) {
 		fmt.Fprintf(&b, "export %s=%s\n", v[0], shellQuote(v[1]))
 	}
 	return b.String()

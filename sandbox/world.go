@@ -18,6 +18,7 @@ import (
 	"github.com/samlfailover/samlfailover/sandbox/aws/otheradmin"
 	"github.com/samlfailover/samlfailover/sandbox/fault"
 	"github.com/samlfailover/samlfailover/sandbox/login"
+	"github.com/samlfailover/samlfailover/sandbox/oidc"
 	"github.com/samlfailover/samlfailover/sandbox/okta"
 	"github.com/samlfailover/samlfailover/sandbox/onelogin"
 	"github.com/samlfailover/samlfailover/sandbox/pingone"
@@ -76,8 +77,12 @@ type World struct {
 	other   *otheradmin.Admin // nil: nobody meddles
 	fromOrg bool
 
-	mu sync.Mutex
-	ln net.Listener
+	issuer *oidc.Issuer
+	tokens map[string]string // of the written config's people, by first name
+
+	mu         sync.Mutex
+	ln         net.Listener
+	controller string // where the controller of the written config listens
 }
 
 // New makes the demo world.
@@ -103,7 +108,13 @@ func New(o Options) (*World, error) {
 	if o.Meddling > 0 {
 		w.other = otheradmin.New(otheradmin.Options{Cloud: w.cloud.Cloud, Every: o.Meddling, Seed: o.Draws})
 	}
-	sites := allSites(w.cloud.Sites(), w.planted.Okta.Sites(), w.planted.PingOne.Sites(), w.planted.OneLogin.Sites(), closedSites())
+	if w.issuer, err = oidc.New(); err == nil {
+		err = w.newStaff()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("make the sandbox: %w", err)
+	}
+	sites := allSites(w.issuer.Sites(), w.cloud.Sites(), w.planted.Okta.Sites(), w.planted.PingOne.Sites(), w.planted.OneLogin.Sites(), closedSites())
 	w.network, err = proxy.New(proxy.Options{Sites: sites, Log: w.log, Logger: w.logger, Seed: o.Draws})
 	if err != nil {
 		return nil, fmt.Errorf("make the sandbox: %w", err)

@@ -98,10 +98,10 @@ type Fault string
 
 // The faults.
 const (
-	None     Fault = "none"      // not signed, and says so
-	HS256    Fault = "hs256"     // signed with the public key as a shared secret
-	Stranger Fault = "stranger"  // signed with a key that is not the issuer's, under its id
-	Unknown  Fault = "unknown"   // signed with a key that the issuer does not publish
+	None     Fault = "none"     // not signed, and says so
+	HS256    Fault = "hs256"    // signed with the public key as a shared secret
+	Stranger Fault = "stranger" // signed with a key that is not the issuer's, under its id
+	Unknown  Fault = "unknown"  // signed with a key that the issuer does not publish
 )
 
 // Mint makes a token.

@@ -15,6 +15,7 @@ import (
 	"github.com/samlfailover/samlfailover/sandbox/admin"
 	"github.com/samlfailover/samlfailover/sandbox/fault"
 	"github.com/samlfailover/samlfailover/sandbox/login"
+	"github.com/samlfailover/samlfailover/sandbox/oidc"
 	"github.com/samlfailover/samlfailover/sandbox/reqlog"
 )
 
@@ -27,10 +28,12 @@ const token = "correct-horse"
 type world struct {
 	faults *fault.Table
 	log    *reqlog.Log
+	issuer *oidc.Issuer
 }
 
 func (w world) Faults() *fault.Table  { return w.faults }
 func (w world) Requests() *reqlog.Log { return w.log }
+func (w world) Issuer() *oidc.Issuer  { return w.issuer }
 func (w world) Info() admin.Info      { return admin.Info{Proxy: "http://here", Hosts: []string{"a", "b"}} }
 func (w world) LoginRole(_ context.Context, app, user, role string) login.Result {
 	return login.Result{App: app, User: user, OK: true, Region: "us-west-2", Role: role, Assertion: []byte("<saml/>")}
@@ -39,7 +42,11 @@ func (w world) LoginRole(_ context.Context, app, user, role string) login.Result
 // serve runs the verbs and returns their URL.
 func serve(t *testing.T) (world, string) {
 	t.Helper()
-	w := world{fault.NewTable([]fault.Subject{{Host: "iam.amazonaws.com", Service: "iam", Region: "us-east-1"}}, 1), reqlog.New(8)}
+	issuer, err := oidc.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := world{fault.NewTable([]fault.Subject{{Host: "iam.amazonaws.com", Service: "iam", Region: "us-east-1"}}, 1), reqlog.New(8), issuer}
 	s := httptest.NewUnstartedServer(nil)
 	h, err := admin.NewHandler(admin.Options{World: w, Token: token, Addr: s.Listener.Addr().String()})
 	if err != nil {
@@ -212,5 +219,26 @@ func TestHandlerNeedsAToken(t *testing.T) {
 	t.Parallel()
 	if _, err := admin.NewHandler(admin.Options{World: world{}, Addr: "127.0.0.1:1"}); err == nil {
 		t.Error("control verbs without a token")
+	}
+}
+
+// The issuer's verbs make tokens, change its keys, and refuse what it refuses.
+func TestIssuerVerbs(t *testing.T) {
+	t.Parallel()
+	_, url := serve(t)
+	c := client(t, url)
+	first, err := c.Token(t.Context(), oidc.Order{Subject: "ada", Audience: "api"})
+	if err != nil || strings.Count(first, ".") != 2 {
+		t.Fatalf("%q, %v", first, err)
+	}
+	if err := c.Keys(t.Context(), admin.OIDCKeys{Rotate: true, Retire: true}); err != nil {
+		t.Error(err)
+	}
+	second, err := c.Token(t.Context(), oidc.Order{Subject: "ada", Audience: "api"})
+	if head, _, _ := strings.Cut(first, "."); err != nil || strings.HasPrefix(second, head+".") {
+		t.Errorf("the key is the same after a rotation: %v", err)
+	}
+	if _, err := c.Token(t.Context(), oidc.Order{Audience: "api"}); err == nil || !strings.Contains(err.Error(), "needs a subject") {
+		t.Error(err)
 	}
 }

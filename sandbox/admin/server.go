@@ -14,6 +14,7 @@ import (
 
 	"github.com/samlfailover/samlfailover/sandbox/fault"
 	"github.com/samlfailover/samlfailover/sandbox/login"
+	"github.com/samlfailover/samlfailover/sandbox/oidc"
 	"github.com/samlfailover/samlfailover/sandbox/reqlog"
 )
 
@@ -23,6 +24,7 @@ type World interface {
 	Requests() *reqlog.Log
 	LoginRole(ctx context.Context, app, user, role string) login.Result
 	Info() Info
+	Issuer() *oidc.Issuer
 }
 
 // Options configure the control verbs. Token must not be empty. Addr is the
@@ -57,6 +59,8 @@ func NewHandler(o Options) (http.Handler, error) {
 	s.routes.HandleFunc("DELETE "+pathFaults, s.heal)
 	s.routes.HandleFunc("GET "+pathRequests, s.requests)
 	s.routes.HandleFunc("POST "+pathLogin, s.login)
+	s.routes.HandleFunc("POST "+pathTokens, s.mint)
+	s.routes.HandleFunc("POST "+pathKeys, s.oidcKeys)
 	s.routes.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, "no control verb %s %s", r.Method, r.URL.Path)
 	})

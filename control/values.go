@@ -56,8 +56,6 @@ type (
 	TrustProgress = fleet.Progress
 	// Discovered is what belongs together, and what has no counterpart.
 	Discovered = discover.Report
-	// Proposal is a move that waits for people.
-	Proposal = approval.Proposal
 	// DiscoveredApp is one app of it.
 	DiscoveredApp = discover.FoundApp
 )

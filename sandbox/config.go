@@ -32,6 +32,7 @@ func (w *World) config() string {
 	line("    min_ready_share: 0.9 # in every account: three of the %d roles cannot be mended by an edit of their policy alone", len(d.Roles))
 	line("    owned_by:\n      tags: [%q]", seed.OwnerTag+"="+seed.OwnerTagValue)
 	b.WriteString(w.controllerConfig())
+	b.WriteString(w.alertingConfig(seed.Federation))
 	line("health: {%s}", w.probing)
 	line("store:\n  dir: %s\n  embedded: {ballast: 0} # a world to throw away needs no reserve on the disk", dataDir)
 	return b.String()

@@ -77,7 +77,9 @@ type World struct {
 	other   *otheradmin.Admin // nil: nobody meddles
 	fromOrg bool
 
-	issuer *oidc.Issuer
+	issuer   *oidc.Issuer
+	alerting alerting
+
 	tokens map[string]string // of the written config's people, by first name
 
 	mu         sync.Mutex
@@ -114,7 +116,10 @@ func New(o Options) (*World, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the sandbox: %w", err)
 	}
-	sites := allSites(w.issuer.Sites(), w.cloud.Sites(), w.planted.Okta.Sites(), w.planted.PingOne.Sites(), w.planted.OneLogin.Sites(), closedSites())
+	if w.alerting, err = newAlerting(); err != nil {
+		return nil, fmt.Errorf("make the sandbox: %w", err)
+	}
+	sites := allSites(w.issuer.Sites(), w.cloud.Sites(), w.planted.Okta.Sites(), w.planted.PingOne.Sites(), w.planted.OneLogin.Sites(), w.alerting.pagerDuty.Sites(), w.alerting.receiver.Sites(), closedSites())
 	w.network, err = proxy.New(proxy.Options{Sites: sites, Log: w.log, Logger: w.logger, Seed: o.Draws})
 	if err != nil {
 		return nil, fmt.Errorf("make the sandbox: %w", err)
@@ -285,5 +290,6 @@ func (w *World) Close() {
 		_ = w.ln.Close()
 	}
 	w.mu.Unlock()
+	w.alerting.pagerDuty.Close()
 	w.network.Close()
 }

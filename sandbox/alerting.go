@@ -1,0 +1,86 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/samlfailover/samlfailover/sandbox/alertmanager"
+	"github.com/samlfailover/samlfailover/sandbox/callback"
+	"github.com/samlfailover/samlfailover/sandbox/pagerduty"
+	"github.com/samlfailover/samlfailover/sandbox/receiver"
+)
+
+// The names of the hooks in the written config.
+const (
+	pagerDutyHook    = "pagerduty"
+	alertmanagerHook = "alertmanager"
+)
+
+// alerting are the systems that tell people, and that may ask for something.
+type alerting struct {
+	pagerDuty *pagerduty.Account
+	receiver  *receiver.Receiver
+	alerts    *alertmanager.Alertmanager
+	answers   string // where the controller of the written config answers, "" for nowhere
+}
+
+func newAlerting() (alerting, error) {
+	calls := callback.New()
+	pd, err := pagerduty.New(pagerduty.Options{RoutingKey: strings.ToLower(newToken()[:32]), WebhookSecret: newToken(), Callbacks: calls})
+	if err != nil {
+		return alerting{}, err
+	}
+	return alerting{pagerDuty: pd, receiver: receiver.New(newToken()), alerts: alertmanager.New(calls, newToken())}, nil
+}
+
+// PagerDuty returns the simulated PagerDuty account.
+func (w *World) PagerDuty() *pagerduty.Account { return w.alerting.pagerDuty }
+
+// Receiver returns the simulated webhook of the company.
+func (w *World) Receiver() *receiver.Receiver { return w.alerting.receiver }
+
+// Alertmanager returns the simulated Alertmanager.
+func (w *World) Alertmanager() *alertmanager.Alertmanager { return w.alerting.alerts }
+
+// AnswersAt says where the controller of this world answers over HTTP, a
+// loopback URL such as http://127.0.0.1:8443. From then on PagerDuty and
+// Alertmanager call its hooks, and the written config has them.
+func (w *World) AnswersAt(base string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.alerting.answers = base
+	return errors.Join(w.alerting.pagerDuty.Subscribe(base+"/hooks/"+pagerDutyHook), w.alerting.alerts.Configure(base+"/hooks/"+alertmanagerHook))
+}
+
+// The files of the secrets, relative to the folder.
+const (
+	routingKeyFile    = secretsDir + "/pagerduty-routing-key"
+	webhookSecretFile = secretsDir + "/webhook-secret"
+	pdHookSecretFile  = secretsDir + "/pagerduty-webhook-secret"
+	amTokenFile       = secretsDir + "/alertmanager-token"
+)
+
+// alertingFiles are the secrets that the written config refers to.
+func (w *World) alertingFiles() []file {
+	a := &w.alerting
+	return []file{
+		{routingKeyFile, []byte(a.pagerDuty.RoutingKey() + "\n"), 0o600},
+		{webhookSecretFile, []byte(a.receiver.Secret() + "\n"), 0o600},
+		{pdHookSecretFile, []byte(a.pagerDuty.WebhookSecret() + "\n"), 0o600},
+		{amTokenFile, []byte(a.alerts.Token() + "\n"), 0o600},
+	}
+}
+
+// alertingConfig are the sections notify and hooks.
+func (w *World) alertingConfig(federation string) string {
+	out := fmt.Sprintf("notify:\n  - name: on-call\n    kind: pagerduty\n    routing_key: file:%s\n  - name: company\n    kind: webhook\n    url: https://%s%s\n    secret: file:%s\n",
+		routingKeyFile, receiver.Host, receiver.Path, webhookSecretFile)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.alerting.answers == "" {
+		return out
+	}
+	return out + fmt.Sprintf("hooks:\n  - name: %s\n    kind: pagerduty\n    federation: %s\n    action: move\n    secret: file:%s\n  - name: %s\n    kind: alertmanager\n    federation: %s\n    action: propose\n    token: file:%s\n",
+		pagerDutyHook, federation, pdHookSecretFile, alertmanagerHook, federation, amTokenFile)
+}

@@ -96,6 +96,9 @@ func Check(ctx context.Context, s Setup) (CheckReport, error) {
 	if err != nil {
 		return CheckReport{}, err
 	}
+	if _, err := sinksOf(s.Config, secrets, network, s.Log); err != nil {
+		return CheckReport{}, err
+	}
 	kept := newShares(inventory.Keeper{Dir: inventoryDir(s.Config.Store.Dir)}, s.Config.Federations(), s.Log)
 	kept.load()
 	prover, err := newProver(s.Config, tenants, kept.providers)

@@ -11,6 +11,7 @@ import (
 	"github.com/samlfailover/samlfailover/escape"
 	"github.com/samlfailover/samlfailover/failover"
 	"github.com/samlfailover/samlfailover/finding"
+	"github.com/samlfailover/samlfailover/notify"
 	"github.com/samlfailover/samlfailover/store"
 )
 
@@ -28,7 +29,8 @@ type lookout struct {
 	record *trail
 	own    string
 	log    *slog.Logger
-	again  chan struct{} // asks for a verification
+	told   func(notify.Notice) // nil: nobody
+	again  chan struct{}       // asks for a verification
 
 	mu          sync.Mutex
 	status      store.Status
@@ -127,6 +129,9 @@ func (l *lookout) page(ctx context.Context) {
 		l.log.Error("page: "+escape.Terminal(f.Error()), "code", f.Code)
 		if err := l.record.Record(ctx, failover.Controller, "page", "store", f); err != nil && ctx.Err() == nil {
 			l.log.Error("the page is not in the audit record", "error", err)
+		}
+		if l.told != nil {
+			l.told(notify.OfFinding("", f))
 		}
 	}
 	l.paged = now

@@ -14,6 +14,7 @@ import (
 	"github.com/samlfailover/samlfailover/failover/controller"
 	"github.com/samlfailover/samlfailover/failover/move"
 	"github.com/samlfailover/samlfailover/federation"
+	"github.com/samlfailover/samlfailover/notify"
 	"github.com/samlfailover/samlfailover/store"
 )
 
@@ -65,7 +66,7 @@ func (s *engine) seat(k *keeping, p powers) (*seat, error) {
 		}
 	}
 	out.use = &control.Control{Federations: s.feds, Loops: map[string]control.Loop{}, Brakes: p.journal, Moves: p.journal, Undoer: mover, Storage: k, Jobs: out.ledger.list,
-		Reload: k.reload.status, Record: k.record, Events: k.events, Desk: p.desk, Feed: k.feed, Roles: s.keeper, Trail: auditTrail{filepath.Join(s.o.Config.Store.Dir, AuditFile)},
+		Reload: k.reload.status, Sinks: k.herald.status, Record: k.record, Events: k.events, Desk: p.desk, Feed: k.feed, Roles: s.keeper, Trail: auditTrail{filepath.Join(s.o.Config.Store.Dir, AuditFile)},
 		Info: control.Info{Version: s.o.Version, Config: s.o.Config.Path(), ConfigDigest: s.digest, Started: k.started,
 			Vantages: names, Proxy: s.network.Describe().Proxy}}
 	for name, l := range out.loops {
@@ -79,6 +80,9 @@ func (s *engine) decided(k *keeping) func(controller.Event) {
 	return func(e controller.Event) {
 		k.feed.Decided(e)
 		k.web.decided(e)
+		if n, news := notify.OfLoop(e); news {
+			k.herald.tell(n)
+		}
 		if s.o.OnDecision != nil {
 			s.o.OnDecision(e)
 		}
@@ -103,6 +107,9 @@ func (s *engine) mover(k *keeping, p powers) (*move.Mover, error) {
 			k.events.Publish(e)
 			k.feed.Moved(e)
 			k.web.moved(e)
+			if n, news := notify.OfMove(e); news {
+				k.herald.tell(n)
+			}
 			if s.o.OnMove != nil {
 				s.o.OnMove(e)
 			}
@@ -214,6 +221,11 @@ func (s *engine) lead(ctx context.Context, k *keeping, term *store.Term) error {
 		return err
 	}
 	s.takeOver(ctx, desk, term.Journal())
+	silence, err := s.heralding(ctx, k, term, seat)
+	if err != nil {
+		return err
+	}
+	defer silence()
 	s.leads(seat.loops, desk)
 	defer s.leads(nil, nil)
 	k.proclaim(ctx, term, s.vantage(), s.o.Log)
@@ -231,6 +243,7 @@ func (s *engine) lead(ctx context.Context, k *keeping, term *store.Term) error {
 	}
 	g.Go(func() error { return s.jobs(seat).run(soft, s.schedule(k.record, seat)) })
 	g.Go(func() error { s.firstScan(soft, seat); return nil })
+	g.Go(func() error { s.hooks.Work(soft, term.Box(hookBox), asking{seat.use}); return nil })
 	g.Go(func() error { files.run(soft, files.push); files.push(); return nil })
 	g.Go(func() error { heads.run(soft); return nil })
 	idle := make(chan struct{})

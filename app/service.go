@@ -22,8 +22,10 @@ import (
 	"github.com/samlfailover/samlfailover/health"
 	"github.com/samlfailover/samlfailover/health/probe"
 	"github.com/samlfailover/samlfailover/inventory"
+	"github.com/samlfailover/samlfailover/notify"
 	"github.com/samlfailover/samlfailover/outbound"
 	"github.com/samlfailover/samlfailover/people"
+	"github.com/samlfailover/samlfailover/server/hooks"
 	"github.com/samlfailover/samlfailover/signin"
 	"github.com/samlfailover/samlfailover/store"
 )
@@ -45,6 +47,8 @@ type engine struct {
 	exchange *exchange
 	probes   *probe.Runner
 	who      *people.Directory
+	sinks    []notify.Sink
+	hooks    *hooks.Hooks // made by assemble
 
 	scanning sync.Mutex // held by the one scan that may run
 
@@ -71,6 +75,10 @@ func newEngine(o Options) (*engine, error) {
 		return nil, err
 	}
 	if s.who, err = directory(o.Config); err != nil {
+		network.Close()
+		return nil, err
+	}
+	if s.sinks, err = sinksOf(o.Config, secrets, network, o.Log); err != nil {
 		network.Close()
 		return nil, err
 	}
@@ -118,6 +126,9 @@ func (s *engine) assemble(k *keeping) error {
 	s.exchange = newExchange(k.store, s.board, s.vantage(), names, k.lookout.suspect, s.o.Log)
 	s.exchange.probed = k.web.probed
 	var err error
+	if s.hooks, err = s.hooksOf(k); err != nil {
+		return err
+	}
 	if s.probes, err = probe.NewRunner(s.probing()); err != nil {
 		return err
 	}
@@ -129,6 +140,7 @@ func (s *engine) assemble(k *keeping) error {
 // started, and closes the network.
 func (s *engine) run(ctx context.Context, k *keeping) error {
 	defer s.network.Close()
+	k.hooks.now.Store(s.hooks)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.probes.Run(ctx) })
 	g.Go(func() error { warm(ctx, s.vendors, s.o.Log); return nil })

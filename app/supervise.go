@@ -76,6 +76,8 @@ type keeping struct {
 	eyes    eyes
 	events  *control.Broker
 	feed    *control.Feed
+	herald  *herald
+	hooks   *hookDoor
 	started time.Time
 	reload  *reloads
 	api     *server.Server
@@ -163,9 +165,10 @@ func (s *Service) Run(ctx context.Context) (err error) {
 	}
 	defer l.Close() //nolint:errcheck // the server has closed it already
 
-	k := &keeping{record: &trail{recorder: file, room: st.MakeRoom, log: s.o.Log}, store: st, helm: newHelm(st, s.o.Log), eyes: eyes{store: st}, events: &control.Broker{}, feed: &control.Feed{},
+	k := &keeping{record: &trail{recorder: file, room: st.MakeRoom, log: s.o.Log}, store: st, helm: newHelm(st, s.o.Log), eyes: eyes{store: st}, events: &control.Broker{}, feed: &control.Feed{}, herald: &herald{}, hooks: &hookDoor{},
 		started: time.Now().UTC(), reload: &reloads{}, seated: make(chan struct{})}
 	k.lookout = newLookout(st, k.helm, k.record, s.o.Config.Store.Name, s.o.Log)
+	k.lookout.told = k.herald.tell
 	e.announce()
 	if k.api, err = server.New(server.Options{UseCases: &control.Control{}, Token: token, Owner: owner(), Log: s.o.Log}); err != nil {
 		return err

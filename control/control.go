@@ -45,6 +45,7 @@ type Control struct {
 	Storage     Storage              // nil: no store, and this controller leads
 	Jobs        func() []JobStatus   // nil: none
 	Reload      func() *ReloadStatus // nil: never reloads
+	Sinks       func() []SinkStatus  // nil: none
 	Record      Recorder
 	Events      *Broker
 	Desk        *Desk      // nil: no proposals are kept

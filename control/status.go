@@ -22,6 +22,7 @@ type Status struct {
 	Store       *StoreReport       `json:"store,omitempty"` // with who leads
 	Schedules   []JobStatus        `json:"schedules,omitempty"`
 	Reload      *ReloadStatus      `json:"reload,omitempty"` // the last one, if there was any
+	Sinks       []SinkStatus       `json:"sinks,omitempty"`  // of the leader
 }
 
 // FederationStatus is how one federation stands. Notes are sentences that must
@@ -101,6 +102,9 @@ func (c *Control) Status(ctx context.Context, actor Actor) Status {
 	all := actor.Sees("") // schedules, reloads and the store's findings speak of every federation
 	if c.Jobs != nil && all {
 		out.Schedules = c.Jobs()
+	}
+	if c.Sinks != nil && all {
+		out.Sinks = c.Sinks()
 	}
 	if c.Reload != nil && all {
 		out.Reload = c.Reload()

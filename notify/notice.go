@@ -1,11 +1,13 @@
 package notify
 
 import (
+	"crypto/rand"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/samlfailover/samlfailover/approval"
 	"github.com/samlfailover/samlfailover/control"
 	"github.com/samlfailover/samlfailover/escape"
 	"github.com/samlfailover/samlfailover/finding"
@@ -47,6 +49,7 @@ const (
 	Outage  Kind = "outage"
 	Moving  Kind = "move"
 	Finding Kind = "page"
+	Asked   Kind = "proposal"
 	Trial   Kind = "test"
 )
 
@@ -207,4 +210,36 @@ func plural(n int, what string) string {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// Trying is a message that somebody sends to see whether it arrives.
+func Trying(by string, now time.Time) Notice {
+	id := strings.ToLower(rand.Text()[:8])
+	return Notice{ID: "test-" + id, Event: Test, Time: now, Topic: Topic{Kind: Trial, Subject: id}, Severity: Info,
+		Title: "This is a test of samlfailover's notifications, sent by " + by + ". Nothing has happened.", Lines: []string{"What you would be told stands here."}}
+}
+
+// OfProposal is what there is to tell of a change of a proposal that somebody has
+// made; the controller's own are told by its loop.
+func OfProposal(p approval.Proposal) (Notice, bool) {
+	n := Notice{Event: Proposal, Federation: p.Federation, Topic: Topic{Kind: Asked, Federation: p.Federation, Subject: p.ID}, Severity: Error, Key: string(p.State)}
+	switch {
+	case p.Own():
+		return Notice{}, false
+	case p.State == approval.Open && len(p.Votes) == 0:
+		n.Title = fmt.Sprintf("%s proposes to %s: %s", p.By, p.What(), p.Reason)
+		n.Lines = []string{fmt.Sprintf("%d to approve, until %s: samlfailover approve %s", p.Need, p.Expires.UTC().Format(time.RFC3339), p.ID)}
+		if p.Plan != nil {
+			n.Lines = cut(append(n.Lines, p.Plan.Lines()...))
+		}
+	case p.State.Final():
+		n.Event, n.Severity, n.Closes = Over, Info, true
+		n.Title = fmt.Sprintf("proposal %s is %s", p.ID, p.State)
+		if p.Why != "" {
+			n.Title += ": " + p.Why
+		}
+	default:
+		return Notice{}, false
+	}
+	return n, true
 }

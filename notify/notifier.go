@@ -277,7 +277,7 @@ func (n *Notifier) failing() bool {
 
 // put writes a record of the box; false: it is not kept, and was logged once.
 func (n *Notifier) put(ctx context.Context, key string, value []byte) bool {
-	ctx, cancel := context.WithTimeout(ctx, keepWithin)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepWithin)
 	defer cancel()
 	err := n.o.Box.Put(ctx, key, value)
 	n.mu.Lock()

@@ -1,9 +1,10 @@
 package sandbox
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/samlfailover/samlfailover/sandbox/alertmanager"
 	"github.com/samlfailover/samlfailover/sandbox/callback"
@@ -27,7 +28,9 @@ type alerting struct {
 
 func newAlerting() (alerting, error) {
 	calls := callback.New()
-	pd, err := pagerduty.New(pagerduty.Options{RoutingKey: strings.ToLower(newToken()[:32]), WebhookSecret: newToken(), Callbacks: calls})
+	var key [16]byte
+	_, _ = rand.Read(key[:]) // never fails
+	pd, err := pagerduty.New(pagerduty.Options{RoutingKey: hex.EncodeToString(key[:]), WebhookSecret: newToken(), Callbacks: calls})
 	if err != nil {
 		return alerting{}, err
 	}

@@ -87,6 +87,7 @@ home, notes, apps ([{"app":..,"region":..,..}]), regions, decision, proposal, la
 					return p.printJSON(st)
 				}
 				p.showAlarms(st.Store)
+				p.showSinks(st.Sinks)
 				p.showReload(st)
 				p.showStanding(st.Store)
 				for i, f := range st.Federations {

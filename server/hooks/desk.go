@@ -387,6 +387,8 @@ func (d *desk) ask(ctx context.Context, hook Hook, caller people.Caller, action 
 	switch {
 	case err != nil:
 		return "", err
+	case a.Proposal != nil:
+		return "it needs approvals, and is proposed as " + a.Proposal.ID, nil
 	case a.Result != nil:
 		return "moved: " + control.ResultWords(*a.Result), nil
 	}

@@ -41,7 +41,7 @@ func (p proposals) All(ctx context.Context) (map[string][]byte, error) {
 
 // desk is where proposals wait, as one sees them who only looks.
 func (s *engine) desk(k *keeping) *control.Desk {
-	d := &control.Desk{Reads: proposals{&k.eyes}, Record: k.record, Policies: map[string]federation.Policy{}, Config: s.digest, Log: s.o.Log, Changed: s.o.OnProposal}
+	d := &control.Desk{Reads: proposals{&k.eyes}, Record: k.record, Policies: map[string]federation.Policy{}, Config: s.digest, Log: s.o.Log, Changed: s.proposed(k)}
 	for _, f := range s.feds {
 		d.Policies[f.Name] = f.Policy
 	}

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/samlfailover/samlfailover/approval"
 	"github.com/samlfailover/samlfailover/control"
 	"github.com/samlfailover/samlfailover/failover"
 	"github.com/samlfailover/samlfailover/failover/controller"
@@ -85,6 +86,18 @@ func (s *engine) decided(k *keeping) func(controller.Event) {
 		}
 		if s.o.OnDecision != nil {
 			s.o.OnDecision(e)
+		}
+	}
+}
+
+// proposed tells everybody who listens of a change of a proposal.
+func (s *engine) proposed(k *keeping) func(approval.Proposal) {
+	return func(p approval.Proposal) {
+		if n, news := notify.OfProposal(p); news {
+			k.herald.tell(n)
+		}
+		if s.o.OnProposal != nil {
+			s.o.OnProposal(p)
 		}
 	}
 }

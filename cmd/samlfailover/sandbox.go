@@ -133,8 +133,8 @@ func newSandboxFault(p *program) *cobra.Command {
 		Short: "Break something in the running sandbox",
 		Long: "fault breaks TARGET in the way of KIND until it is healed. It speaks to the sandbox whose env file\nwas sourced (. DIR/env).\n\n" +
 			"TARGET is a host name, a service (signin, console, sts, sts-global, iam, organizations, account, okta,\n" +
-			"pingone, onelogin, pagerduty, webhook), a Region or a tenant. A Region takes all that lives there: us-east-1 also IAM,\n" +
-			"Organizations, Account Management and the global STS, and no identity provider.\n\nKIND is one of:\n  " +
+			"pingone, onelogin, pagerduty, webhook), a Region or a tenant. A Region takes all that lives\n" +
+			"there: us-east-1 also IAM, Organizations, Account Management and the global STS, and no identity\nprovider.\n\nKIND is one of:\n  " +
 			strings.Join(fault.Help(), "\n  "),
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 2 {

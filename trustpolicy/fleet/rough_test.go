@@ -79,7 +79,7 @@ func TestSlowIAM(t *testing.T) {
 		if n := calls(w, "UpdateAssumeRolePolicy"); n != 1 {
 			t.Errorf("%d writes", n)
 		}
-		time.Sleep(2 * time.Minute)
+		<-time.After(2 * time.Minute) // virtual: rough is a bubble
 		if again, err := f.Apply(t.Context(), plan, fleet.ApplyOptions{}); err != nil || again.Counts[fleet.Already] != 1 {
 			t.Errorf("once it shows: %+v %v", again.Counts, err)
 		}

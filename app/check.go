@@ -35,6 +35,10 @@ type CheckReport struct {
 	Accounts          []CheckAccount `json:"accounts"`
 	// Organizations are those that federations take accounts from.
 	Organizations []CheckOrganization `json:"organizations,omitempty"`
+	// Serving is about the identity of this run, nil where no account is listed.
+	Serving *CheckServing `json:"serving,omitempty"`
+	// Exceptions are those of the config that have ended or will soon.
+	Exceptions []finding.Finding `json:"exceptions,omitempty"`
 }
 
 // CheckApp is one app as its IdP has it now.
@@ -115,14 +119,18 @@ func Check(ctx context.Context, s Setup) (CheckReport, error) {
 	} else if _, err := storeCodec(s.Config, secrets, false, s.Log); err != nil {
 		return CheckReport{}, err
 	}
-	for _, f := range s.Config.Federations() {
+	feds := s.Config.Federations()
+	for i, f := range feds {
 		out.Apps = append(out.Apps, collect(f.Members(), func(a federation.AppRef) CheckApp { return checkApp(ctx, tenants, prover, f.Name, a) })...)
 		if f.Organization.Used() {
 			org, all := checkOrganization(ctx, base, inventory.Keeper{Dir: inventoryDir(s.Config.Store.Dir)}, f, s.Log)
 			out.Organizations, f.Accounts = append(out.Organizations, org), all
+			feds[i] = f
 		}
 		out.Accounts = append(out.Accounts, collect(f.Accounts, func(a federation.Account) CheckAccount { return checkAccount(ctx, base, f.Name, a) })...)
+		out.Exceptions = append(out.Exceptions, inventory.EndingExceptions(f, time.Now())...)
 	}
+	out.Serving = checkServing(ctx, base, stsRegions(s.Config)[0], feds)
 	return out, nil
 }
 

@@ -218,14 +218,19 @@ func (c *checker) role(path, arn string, accounts []string, p signin.Partition) 
 	}
 }
 
+// memberRole checks the ARN of a role in one of the federation's accounts; which
+// ones an organization adds is not known here.
+func (c *checker) memberRole(at, arn string, f federation.Federation) {
+	if f.Organization.Used() {
+		c.anyRole(at, arn, f.Partition)
+		return
+	}
+	c.role(at, arn, ids(f.Accounts), f.Partition)
+}
+
 func (c *checker) mustBeReady(path string, doc federationDoc, f federation.Federation) {
 	for i, arn := range doc.MustBeReady {
-		at := fmt.Sprintf("%s.must_be_ready[%d]", path, i)
-		if f.Organization.Used() {
-			c.anyRole(at, arn, f.Partition)
-			continue
-		}
-		c.role(at, arn, ids(f.Accounts), f.Partition)
+		c.memberRole(fmt.Sprintf("%s.must_be_ready[%d]", path, i), arn, f)
 	}
 }
 

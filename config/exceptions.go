@@ -32,11 +32,11 @@ func (c *checker) exceptions(path string, doc federationDoc, f federation.Federa
 			c.fail(at, "it names neither a role nor an account", "say what it is about: role or account")
 			continue
 		case d.Role != "":
-			c.role(at+".role", d.Role, ids(f.Accounts), f.Partition)
+			c.memberRole(at+".role", d.Role, f)
 			if ref, _, _, _, err := federation.ParseRoleARN(d.Role); err == nil {
 				e.Account = ref.Account
 			}
-		case !slices.Contains(ids(f.Accounts), d.Account):
+		case !f.Organization.Used() && !slices.Contains(ids(f.Accounts), d.Account):
 			c.fail(at+".account", fmt.Sprintf("account %s is none of the federation's", d.Account), "list it under accounts, or remove the exception")
 		}
 		for j, r := range d.Regions {
@@ -84,7 +84,7 @@ func (d Day) after() time.Time {
 // shareOver checks the roles over which min_ready_share is taken (spec 6.1).
 func (c *checker) shareOver(path string, doc federationDoc, f federation.Federation) {
 	for i, arn := range doc.ShareOver {
-		c.role(fmt.Sprintf("%s.share_over[%d]", path, i), arn, ids(f.Accounts), f.Partition)
+		c.memberRole(fmt.Sprintf("%s.share_over[%d]", path, i), arn, f)
 	}
 }
 

@@ -18,8 +18,10 @@ func newCheck(p *program) *cobra.Command {
 		Long: `check reads the config, shows the way out (proxy, CAs, endpoint variables), reads
 every app from its IdP and asks every account once. PROOF is how far a move of an
 app can be proven: where a test user is configured, it signs in through the app now.
-Exit code 1 when something is
-wrong with the config, cannot be read, or cannot be moved.`,
+It also warns when the identity that it runs as, which should be the one of serve,
+could write to IAM by itself or as an enforce_role (it asks iam:SimulatePrincipalPolicy
+and assumes no enforce_role), and of exceptions in the config that end. Exit code 1 when
+something is wrong with the config, cannot be read, or cannot be moved.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := c.setup(p, slog.LevelError)
@@ -86,6 +88,10 @@ func (p *program) showCheck(r app.CheckReport) {
 		}
 	}
 	p.showGrouped(unproved)
+	p.showGrouped(r.Exceptions)
+	if r.Serving != nil {
+		p.showGrouped(r.Serving.Findings)
+	}
 	for _, a := range r.Accounts {
 		if a.Finding != nil {
 			p.showFinding(*a.Finding)

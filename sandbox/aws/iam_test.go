@@ -420,3 +420,35 @@ func TestTagsDenied(t *testing.T) {
 		t.Errorf("ListRoles: %v", err)
 	}
 }
+
+// SimulatePrincipalPolicy says what the policies of a user or role allow, to
+// whoever may ask, and of the own account only.
+func TestSimulatePrincipalPolicy(t *testing.T) {
+	t.Parallel()
+	w, c := adminWorld(t)
+	w.put(t, aws.Role{Name: "reader", Path: "/x/", Trust: audOnly(west), Allow: []string{"iam:GetRole", "sts:*"}})
+	role := "arn:aws:iam::" + account + ":role/x/reader"
+	out, err := c.SimulatePrincipalPolicy(t.Context(), &iam.SimulatePrincipalPolicyInput{PolicySourceArn: &role, ActionNames: []string{"iam:GetRole", "iam:CreateRole", "sts:AssumeRole"}, ResourceArns: []string{role, roleOther}})
+	if err != nil || len(out.EvaluationResults) != 6 || out.IsTruncated {
+		t.Fatalf("%+v %v", out, err)
+	}
+	for i, want := range []types.PolicyEvaluationDecisionType{"allowed", "allowed", "implicitDeny", "implicitDeny", "allowed", "allowed"} {
+		if out.EvaluationResults[i].EvalDecision != want {
+			t.Errorf("%d: %+v", i, out.EvaluationResults[i])
+		}
+	}
+	for why, c := range map[string]struct {
+		source, code string
+		actions      []string
+	}{
+		"nobody":          {"arn:aws:iam::" + account + ":role/reader", "NoSuchEntity", []string{"iam:GetRole"}},
+		"another account": {"arn:aws:iam::999999999999:role/x/reader", "NoSuchEntity", []string{"iam:GetRole"}},
+		"no principal":    {provider, "InvalidInput", []string{"iam:GetRole"}},
+		"no action":       {role, "ValidationError", []string{""}},
+	} {
+		_, err := w.iam(userKey()).SimulatePrincipalPolicy(t.Context(), &iam.SimulatePrincipalPolicyInput{PolicySourceArn: &c.source, ActionNames: c.actions})
+		if code(err) != c.code {
+			t.Errorf("%s: %v", why, err)
+		}
+	}
+}

@@ -81,6 +81,8 @@ func find(action string) (operation, bool) {
 		return operation{providerResource, getProvider}, true
 	case "CreateSAMLProvider":
 		return operation{providerResource, createProvider}, true
+	case "SimulatePrincipalPolicy":
+		return operation{sourceResource, simulate}, true
 	case "GetAccountSummary":
 		return operation{anyResource, accountSummary}, true
 	}

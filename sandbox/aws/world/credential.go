@@ -42,6 +42,22 @@ func (i Identity) Names() []string {
 	return out
 }
 
+// PrincipalByARN returns a user that has an access key, or a role, with what its
+// policies allow.
+func (c *Cloud) PrincipalByARN(arn string) (Identity, bool) {
+	if _, r, ok := c.RoleByARN(arn); ok {
+		return Identity{Partition: r.partition, Account: r.account, ARN: arn, RoleARN: arn, Allow: r.Allow}, true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, k := range c.keys {
+		if k.who.RoleARN == "" && k.who.ARN == arn {
+			return k.who, true
+		}
+	}
+	return Identity{}, false
+}
+
 // Credentials are what STS hands out. Token is "" for long-lived keys.
 type Credentials struct {
 	AccessKeyID, SecretKey, Token string

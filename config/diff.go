@@ -29,17 +29,23 @@ type Difference struct {
 const hidden = "(hidden)"
 
 // Digest names what a config says: two configs with the same digest make the
-// same controller. Where its state is kept, and what its secrets are, is not
-// part of it.
+// same controller. Where its state is kept, where it listens, and what its
+// secrets are, is not part of it: each of several controllers has its own.
 func (c *Config) Digest() string {
 	h := sha256.New()
 	values := c.flat()
 	for _, path := range slices.Sorted(maps.Keys(values)) {
-		if !strings.HasPrefix(path, "store.") {
+		if !ownOfMachine(path) {
 			fmt.Fprintf(h, "%d %s %d %s\n", len(path), path, len(values[path].text), values[path].text)
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// ownOfMachine reports whether a value may differ between controllers that work
+// together.
+func ownOfMachine(path string) bool {
+	return slices.ContainsFunc([]string{"store.", "server.listen", "server.tls.", "server.client_ca", "server.hosts"}, func(p string) bool { return strings.HasPrefix(path, p) })
 }
 
 // Diff returns what changes from one config to another, in the order of the

@@ -45,7 +45,7 @@ type Issuer struct {
 // Limits bound what is asked of the server. Body is in KiB.
 type Limits struct {
 	Body        int           `yaml:"body" default:"1024" min:"16" max:"8192" doc:"The largest request body, in KiB."`
-	Rate        int           `yaml:"rate" default:"50" min:"1" max:"10000" doc:"Requests per second of one address; it may save up as many seconds' worth as ten."`
+	Rate        int           `yaml:"rate" default:"500" min:"1" max:"10000" doc:"Requests per second of one address; twice as many in a burst."`
 	Concurrent  int           `yaml:"concurrent" default:"512" min:"8" max:"10000" doc:"Requests that are answered at the same time, event streams among them; one address gets at most half of them."`
 	HeaderTime  time.Duration `yaml:"header_time" default:"10s" min:"1s" max:"1m" doc:"How long a client may take to send the head of a request."`
 	BodyTime    time.Duration `yaml:"body_time" default:"15s" min:"1s" max:"5m" doc:"How long it may take to send the body."`

@@ -76,8 +76,9 @@ encrypted.
 With --output json it prints the manifest.`,
 		Args: oneArgument("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			file, err := args[0], error(nil)
+			file := args[0]
 			if c.server == "" { // else the folder is another machine's
+				var err error
 				if file, err = filepath.Abs(file); err != nil {
 					return fmt.Errorf("find %s: %w", args[0], err)
 				}

@@ -324,7 +324,7 @@ func operation(id, method, path, tag, summary, description string, statuses ...i
 // refusedBy is the problem of a decision that holds what was asked.
 func refusedBy(d control.Decision) *problem.Problem {
 	p := problem.New(problem.Held, http.StatusConflict, d.Why, d.WouldChange)
-	p.Kind, p.Rule, p.Decision = string(control.Held), string(d.Rule), d
+	p.Kind, p.Rule, p.Decision = string(control.Held), d.Rule, d
 	if len(d.Findings) > 0 {
 		p.Finding = &d.Findings[0]
 	}

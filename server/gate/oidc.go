@@ -190,12 +190,9 @@ type keySet struct {
 
 // VerifySignature implements oidc.KeySet.
 func (k *keySet) VerifySignature(ctx context.Context, token string) ([]byte, error) {
-	jws, err := jose.ParseSigned(token, algorithms())
+	jws, err := jose.ParseSignedCompact(token, algorithms())
 	if err != nil {
 		return nil, fmt.Errorf("malformed token: %w", err)
-	}
-	if len(jws.Signatures) != 1 {
-		return nil, errors.New("malformed token: not exactly one signature")
 	}
 	id := jws.Signatures[0].Header.KeyID
 	for range 2 {

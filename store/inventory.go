@@ -42,7 +42,9 @@ type generationBody struct {
 	Items      []int     `json:"items"` // parts of each
 	Digest     string    `json:"digest"`
 
-	Notes []finding.Finding `json:"notes,omitempty"` // of a snapshot of roles
+	// Of a snapshot of roles.
+	Notes []finding.Finding `json:"notes,omitempty"`
+	Was   []inventory.Was   `json:"was,omitempty"`
 }
 
 // Inventory keeps snapshots as inventory.Keeper does, with the same methods:
@@ -68,7 +70,7 @@ func (i *Inventory) SaveRoles(snap inventory.Snapshot) error {
 	for n, a := range snap.Accounts {
 		items[n] = a
 	}
-	return i.save(kindRoles, generationBody{Federation: snap.Federation, TakenAt: snap.TakenAt, Notes: snap.Notes}, items)
+	return i.save(kindRoles, generationBody{Federation: snap.Federation, TakenAt: snap.TakenAt, Notes: snap.Notes, Was: snap.Was}, items)
 }
 
 // SaveApps keeps a federation's apps as last read.
@@ -150,7 +152,7 @@ func (i *Inventory) roles(federation string, which func(indexBody) *generationBo
 	if err != nil {
 		return inventory.Snapshot{}, err
 	}
-	out := inventory.Snapshot{Federation: g.Federation, TakenAt: g.TakenAt, Notes: g.Notes}
+	out := inventory.Snapshot{Federation: g.Federation, TakenAt: g.TakenAt, Notes: g.Notes, Was: g.Was}
 	for n, raw := range items {
 		var a inventory.AccountScan
 		if err := json.Unmarshal(raw, &a); err != nil {

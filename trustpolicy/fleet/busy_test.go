@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/smithy-go"
@@ -93,6 +94,72 @@ func TestBusyIAMLosesNobodysEdit(t *testing.T) {
 					t.Error("the SDK repeats the write by itself, without looking")
 				}
 			})
+		})
+	}
+}
+
+// lateIAM refuses the first write; somebody edits the role a moment after it was
+// read again, or read for the first time.
+type lateIAM struct {
+	*fakeIAM
+	reads, writes int
+	after         int // the read that the edit follows
+	refuse        bool
+	edited        string
+	lost          bool
+}
+
+func (l *lateIAM) GetRole(ctx context.Context, in *iam.GetRoleInput, how ...func(*iam.Options)) (*iam.GetRoleOutput, error) {
+	out, err := l.fakeIAM.GetRole(ctx, in, how...)
+	if l.reads++; l.reads == l.after {
+		time.AfterFunc(10*time.Millisecond, func() {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.roles["a"].trust = l.edited
+		})
+	}
+	return out, err
+}
+
+func (l *lateIAM) UpdateAssumeRolePolicy(ctx context.Context, in *iam.UpdateAssumeRolePolicyInput, how ...func(*iam.Options)) (*iam.UpdateAssumeRolePolicyOutput, error) {
+	if l.writes++; l.refuse && l.writes == 1 {
+		return nil, &smithy.GenericAPIError{Code: "Throttling", Message: "Rate exceeded"}
+	}
+	l.mu.Lock()
+	l.lost = l.lost || l.roles["a"].trust == l.edited
+	l.mu.Unlock()
+	return l.fakeIAM.UpdateAssumeRolePolicy(ctx, in, how...)
+}
+
+// The pace of ours never comes between the read of a role and its write, neither
+// the first time nor when the write is tried again.
+// spec 5.3
+func TestNoWaitBetweenReadAndWrite(t *testing.T) {
+	t.Parallel()
+	for name, refuse := range map[string]bool{"the first write": false, "the second": true} {
+		synctest.Test(t, func(t *testing.T) {
+			l := &lateIAM{refuse: refuse, edited: trust(prod, home, "https://eu-west-1.signin.aws.amazon.com/saml")}
+			fx := setUp(t, func(o *Options) {
+				o.Pace = 1
+				o.Open = func(_ context.Context, a federation.Account, _ Purpose) (IAM, error) {
+					if a.ID == shared {
+						return newFake(shared), nil
+					}
+					return l, nil
+				}
+			})
+			l.fakeIAM = fx.prod
+			fx.prod.add("/", "a", trust(prod, home))
+			plan := fx.plan(t)
+			time.Sleep(time.Minute)
+			l.reads, l.after = 0, 1
+			if refuse {
+				l.after = 2
+			}
+			r := fx.apply(t, plan, ApplyOptions{})
+			if l.lost || l.reads < l.after || l.writes == 0 || fx.prod.roles["a"].trust != l.edited {
+				t.Errorf("%s: an edit was written over (%t), %d reads, %d writes: %+v", name, l.lost, l.reads, l.writes, r.Outcomes[0])
+			}
 		})
 	}
 }

@@ -176,6 +176,9 @@ func TestAnotherAdministrator(t *testing.T) {
 		rough(t, sandbox.Options{Meddling: []time.Duration{150 * time.Millisecond, 700 * time.Millisecond, 2 * time.Second}[seed], Draws: seed}, func(t *testing.T, w *sandbox.World, f *fleet.Fleet) {
 			crowd(t, w, 100)
 			_, plan := planned(t, f)
+			for _, a := range w.Cloud().Accounts() {
+				a.SetThrottle(6, 6) // below our pace: writes are put off
+			}
 			ctx, stop := context.WithCancel(t.Context())
 			var her sync.WaitGroup
 			her.Go(func() { w.Meddle(ctx) })

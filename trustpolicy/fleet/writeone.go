@@ -119,7 +119,11 @@ func (r *run) write(ctx context.Context, w *writer, wr Write, name string, out *
 	err := put(ctx, w.api, name, wr.After)
 	out.After = Digest(wr.After)
 	for wait := firstPoll; err != nil && passing(err) && pause(ctx, wait); wait *= 2 {
-		now, readErr := current(ctx, w.api, name)
+		again, turnErr := together(ctx, w.api)
+		if turnErr != nil {
+			return Failed, failure(wr, err)
+		}
+		now, readErr := current(again, w.api, name)
 		switch {
 		case readErr == nil && trustpolicy.Equivalent(now, wr.After):
 			return Written, nil
@@ -128,7 +132,7 @@ func (r *run) write(ctx context.Context, w *writer, wr Write, name string, out *
 		case now != wr.Before:
 			return Refused, changedMeanwhile(wr, now)
 		}
-		err = put(ctx, w.api, name, wr.After)
+		err = put(again, w.api, name, wr.After)
 	}
 	if err != nil {
 		return r.afterError(ctx, w, wr, name, err)

@@ -67,16 +67,6 @@ func (c *checker) organization(path string, doc federationDoc, p signin.Partitio
 		Providers: o.Providers, ScanRole: o.ScanRole, EnforceRole: o.EnforceRole, AccountExternalID: o.ExternalID}
 }
 
-// member checks the ARN of a role of one of the federation's accounts, as far as
-// they are known here.
-func (c *checker) member(path, arn string, f federation.Federation) {
-	if f.Organization.Used() {
-		c.anyRole(path, arn, f.Partition)
-		return
-	}
-	c.role(path, arn, ids(f.Accounts), f.Partition)
-}
-
 // anyRole checks a role ARN of whichever account.
 func (c *checker) anyRole(path, arn string, p signin.Partition) {
 	if ref, _, _, _, err := federation.ParseRoleARN(arn); arn != "" && err == nil {

@@ -168,20 +168,8 @@ func (s *engine) callers() gate.Callers {
 	if s.o.Callers != nil {
 		return s.o.Callers
 	}
-	return nobody{}
+	return s.who
 }
-
-// nobody is known.
-type nobody struct{}
-
-// Token implements gate.Callers.
-func (nobody) Token(string) (people.Caller, bool) { return people.Caller{}, false }
-
-// OIDC implements gate.Callers.
-func (nobody) OIDC(string, string, []string) (people.Caller, bool) { return people.Caller{}, false }
-
-// Certificate implements gate.Callers.
-func (nobody) Certificate(string, string) (people.Caller, bool) { return people.Caller{}, false }
 
 // auditTrail reads the controller's own record.
 type auditTrail struct{ path string }

@@ -2,11 +2,14 @@ package main
 
 import (
 	"encoding/json"
+	"maps"
 	"os/user"
 	"strings"
 	"testing"
 
+	"github.com/samlfailover/samlfailover/control"
 	"github.com/samlfailover/samlfailover/people"
+	"github.com/samlfailover/samlfailover/sandbox/oidc"
 )
 
 // peopled serves a controller in whose federation one other person approves, and
@@ -18,13 +21,45 @@ func peopled(t *testing.T) *lived {
 		t.Fatal(err)
 	}
 	w := newWorld(t)
-	w.env = w.acceptedWith(t, "health: {interval: 5s}", `health: {interval: 5s, timeout: 1s, fast_interval: 200ms}
-people:
-  - {name: ada, roles: [{role: approver}], os_users: ["`+me.Username+`"]}
-  - {name: bob, roles: [{role: approver}], tokens: ["`+people.DigestOf("x").String()+`"]}`,
-		"  - name: workforce\n", "  - name: workforce\n    approvals: 1\n")
+	w.env = w.acceptedWith(t, "health: {interval: 5s}", "health: {interval: 5s, timeout: 1s, fast_interval: 200ms}",
+		"  - name: ada\n", "  - name: ada\n    os_users: [\""+me.Username+"\"]\n", "  - name: workforce\n", "  - name: workforce\n    approvals: 1\n")
 	w.serve(t)
 	return w
+}
+
+// as is the program as a person's token lets it in, over the network.
+func (l *lived) as(t *testing.T, first string, args ...string) ran {
+	t.Helper()
+	env := maps.Clone(l.env)
+	env["SAMLFAILOVER_TOKEN"] = l.StaffToken(first)
+	return cli(t, env, append(args, "--server", env["SAMLFAILOVER_URL"])...)
+}
+
+// With Slack, the OIDC issuer and every sign-in at AWS's Region dead, people
+// propose, approve and move with their own tokens; who may not is refused.
+// spec 13.3 spec 13.2 spec 13.5
+func TestBreakGlass(t *testing.T) {
+	t.Parallel()
+	w := peopled(t)
+	for _, dead := range []string{oidc.Host, "us-east-1"} {
+		cli(t, w.env, "sandbox", "fault", dead, "down").wants(t, exitDone)
+	}
+	own := w.proposed(t) // and the Region is confirmed to be dead
+	w.as(t, "katherine", "move", "--to", "us-west-2", "--reason", "us-east-1 is dead").wants(t, exitPending, "waits for 1 approval")
+	out := w.as(t, "grace", "proposals", "--output", "json")
+	var list struct{ Proposals []control.Proposal }
+	if err := json.Unmarshal([]byte(out.out), &list); err != nil || len(list.Proposals) != 2 {
+		t.Fatalf("%s %v", out.out, err)
+	}
+	id := list.Proposals[0].ID
+	w.as(t, "katherine", "approve", id).wants(t, exitHeld, "katherine via token has operator")
+	w.as(t, "margaret", "reject", id, "--reason", "no").wants(t, exitHeld, "to reject needs the role approver")
+	w.as(t, "margaret", "move", "--to", "us-west-2", "--reason", "x").wants(t, exitFailed, "needs the role operator")
+	if n := len(w.writes()); n > 0 {
+		t.Fatalf("%d writes without an approval", n)
+	}
+	w.as(t, "grace", "approve", id, "--comment", "go").wants(t, exitDone, "apps moved to us-west-2")
+	w.as(t, "grace", "proposals", "--all").wants(t, exitDone, "approved by grace via token", own, "has changed the apps since")
 }
 
 // What the controller proposes, one approver carries out over the socket, whether

@@ -54,6 +54,7 @@ too.`,
 		},
 	}
 	c.flags(cmd, true)
+	c.remote(cmd)
 	cmd.Flags().BoolVar(&r.All, "all", false, "the decided ones too")
 	return cmd
 }
@@ -99,6 +100,7 @@ at the end {"type":"result","proposal":..,"move":..}.`,
 		},
 	}
 	c.flags(cmd, false)
+	c.remote(cmd)
 	cmd.Flags().StringVar(&r.Comment, "comment", "", "`TEXT` for the record")
 	return cmd
 }
@@ -131,6 +133,7 @@ proposal would have expired, as long as it is the same move. Exit code 3 when it
 		},
 	}
 	c.flags(cmd, false)
+	c.remote(cmd)
 	cmd.Flags().StringVar(&r.Comment, "reason", "", "`TEXT` for the record: why, in words that others will read")
 	return cmd
 }

@@ -270,7 +270,7 @@ func (c *Controller) propose(ctx context.Context, d failover.Decision) {
 	c.mu.Lock()
 	old := c.status.Proposal
 	c.mu.Unlock()
-	expired := c.offered.ID != "" && c.offered.At(d.At).State == approval.Expired
+	expired := c.offered.ID != "" && !d.At.Before(c.offered.Expires)
 	switch {
 	case d.Outcome == failover.Propose && d.Plan != nil && (old == nil || old.Digest != d.Plan.Digest || expired):
 		fresh, err := c.offer(ctx, d)
@@ -287,7 +287,8 @@ func (c *Controller) propose(ctx context.Context, d failover.Decision) {
 			}
 			c.tell(e)
 		}
-	case d.Outcome != failover.Propose && d.Escalates == "" && (old != nil || !c.settled && c.cfg.Proposals != nil):
+	case d.Escalates != "" || d.Rule == failover.CannotStart: // it is being carried out, or will be
+	case d.Outcome != failover.Propose && (old != nil || !c.settled && c.cfg.Proposals != nil):
 		c.settled = true
 		if err := c.withdraw(ctx, old, d); err != nil {
 			c.cfg.Log.Error("the end of a proposal could not be recorded", "federation", d.Federation, "error", err)

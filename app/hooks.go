@@ -2,8 +2,6 @@ package app
 
 import (
 	"context"
-	"net/http"
-	"sync/atomic"
 
 	"github.com/samlfailover/samlfailover/control"
 	"github.com/samlfailover/samlfailover/finding"
@@ -16,19 +14,6 @@ import (
 
 // hookBox is the box of the store that requests of hooks wait in.
 const hookBox = "hook"
-
-// hookDoor answers /hooks/NAME with the hooks of the config in force. The zero
-// value knows none.
-type hookDoor struct{ now atomic.Pointer[hooks.Hooks] }
-
-// ServeHTTP implements http.Handler.
-func (d *hookDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if h := d.now.Load(); h != nil {
-		h.Handler().ServeHTTP(w, r)
-		return
-	}
-	http.NotFound(w, r)
-}
 
 // hooksOf makes the hooks of the engine's config.
 func (s *engine) hooksOf(k *keeping) (*hooks.Hooks, error) {

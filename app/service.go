@@ -140,7 +140,6 @@ func (s *engine) assemble(k *keeping) error {
 // started, and closes the network.
 func (s *engine) run(ctx context.Context, k *keeping) error {
 	defer s.network.Close()
-	k.hooks.now.Store(s.hooks)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.probes.Run(ctx) })
 	g.Go(func() error { warm(ctx, s.vendors, s.o.Log); return nil })

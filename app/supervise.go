@@ -77,7 +77,6 @@ type keeping struct {
 	events  *control.Broker
 	feed    *control.Feed
 	herald  *herald
-	hooks   *hookDoor
 	started time.Time
 	reload  *reloads
 	api     *server.Server
@@ -165,7 +164,7 @@ func (s *Service) Run(ctx context.Context) (err error) {
 	}
 	defer l.Close() //nolint:errcheck // the server has closed it already
 
-	k := &keeping{record: &trail{recorder: file, room: st.MakeRoom, log: s.o.Log}, store: st, helm: newHelm(st, s.o.Log), eyes: eyes{store: st}, events: &control.Broker{}, feed: &control.Feed{}, herald: &herald{}, hooks: &hookDoor{},
+	k := &keeping{record: &trail{recorder: file, room: st.MakeRoom, log: s.o.Log}, store: st, helm: newHelm(st, s.o.Log), eyes: eyes{store: st}, events: &control.Broker{}, feed: &control.Feed{}, herald: &herald{},
 		started: time.Now().UTC(), reload: &reloads{}, seated: make(chan struct{})}
 	k.lookout = newLookout(st, k.helm, k.record, s.o.Config.Store.Name, s.o.Log)
 	k.lookout.told = k.herald.tell

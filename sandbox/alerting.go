@@ -23,7 +23,6 @@ type alerting struct {
 	pagerDuty *pagerduty.Account
 	receiver  *receiver.Receiver
 	alerts    *alertmanager.Alertmanager
-	answers   string // where the controller of the written config answers, "" for nowhere
 }
 
 func newAlerting() (alerting, error) {
@@ -46,13 +45,10 @@ func (w *World) Receiver() *receiver.Receiver { return w.alerting.receiver }
 // Alertmanager returns the simulated Alertmanager.
 func (w *World) Alertmanager() *alertmanager.Alertmanager { return w.alerting.alerts }
 
-// AnswersAt says where the controller of this world answers over HTTP, a
-// loopback URL such as http://127.0.0.1:8443. From then on PagerDuty and
-// Alertmanager call its hooks, and the written config has them.
-func (w *World) AnswersAt(base string) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.alerting.answers = base
+// expectHooks makes PagerDuty and Alertmanager call the hooks of the controller
+// of the written config; the caller holds the lock.
+func (w *World) expectHooks() error {
+	base := "http://" + w.controller
 	return errors.Join(w.alerting.pagerDuty.Subscribe(base+"/hooks/"+pagerDutyHook), w.alerting.alerts.Configure(base+"/hooks/"+alertmanagerHook))
 }
 
@@ -77,13 +73,8 @@ func (w *World) alertingFiles() []file {
 
 // alertingConfig are the sections notify and hooks.
 func (w *World) alertingConfig(federation string) string {
-	out := fmt.Sprintf("notify:\n  - name: on-call\n    kind: pagerduty\n    routing_key: file:%s\n  - name: company\n    kind: webhook\n    url: https://%s%s\n    secret: file:%s\n",
-		routingKeyFile, receiver.Host, receiver.Path, webhookSecretFile)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.alerting.answers == "" {
-		return out
-	}
-	return out + fmt.Sprintf("hooks:\n  - name: %s\n    kind: pagerduty\n    federation: %s\n    action: move\n    secret: file:%s\n  - name: %s\n    kind: alertmanager\n    federation: %s\n    action: propose\n    token: file:%s\n",
-		pagerDutyHook, federation, pdHookSecretFile, alertmanagerHook, federation, amTokenFile)
+	return fmt.Sprintf("notify:\n  - name: on-call\n    kind: pagerduty\n    routing_key: file:%s\n  - name: company\n    kind: webhook\n    url: https://%s%s\n    secret: file:%s\n",
+		routingKeyFile, receiver.Host, receiver.Path, webhookSecretFile) +
+		fmt.Sprintf("hooks:\n  - name: %s\n    kind: pagerduty\n    federation: %s\n    action: move\n    secret: file:%s\n  - name: %s\n    kind: alertmanager\n    federation: %s\n    action: propose\n    token: file:%s\n",
+			pagerDutyHook, federation, pdHookSecretFile, alertmanagerHook, federation, amTokenFile)
 }

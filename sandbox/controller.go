@@ -70,10 +70,13 @@ func freePort() (string, error) {
 func (w *World) registerController() (err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.controller == "" {
-		w.controller, err = freePort()
+	if w.controller != "" {
+		return nil
 	}
-	return err
+	if w.controller, err = freePort(); err != nil {
+		return err
+	}
+	return w.expectHooks()
 }
 
 // newStaff makes everybody's token.

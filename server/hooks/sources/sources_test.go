@@ -282,3 +282,18 @@ func FuzzSources(f *testing.F) {
 		}
 	})
 }
+
+// The recipe of the documentation, in its own words, makes what is taken.
+func TestDocumentedRecipe(t *testing.T) {
+	t.Parallel()
+	body := `{"reason":"sign-in is down, INC-4711"}`
+	stamp := fmt.Sprint(at().Unix())
+	mac := hmac.New(sha256.New, []byte(key))
+	fmt.Fprintf(mac, "v1\n%s\nPOST\n%s\n%s", stamp, "/hooks/a", body)
+	r := Request{Method: "POST", Path: "/hooks/a", Header: http.Header{}, Body: []byte(body)}
+	r.Header.Set("Samlfailover-Timestamp", stamp)
+	r.Header.Set("Samlfailover-Signature", "v1="+hex.EncodeToString(mac.Sum(nil)))
+	if ask, err := signedSource().Read(r, at()); err != nil || ask.Reason != "sign-in is down, INC-4711" {
+		t.Errorf("%+v, %v", ask, err)
+	}
+}

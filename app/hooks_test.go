@@ -24,7 +24,9 @@ func TestStoryByPagerDuty(t *testing.T) {
 	pd := p.world.PagerDuty()
 
 	pd.Trigger("somebody's own alarm")
-	s.until("the hook has looked and moved nothing", func(control.FederationStatus) bool { return s.hookDone("not moved: the rules say") || s.hookDone("nothing to ask for") })
+	s.until("the hook has looked and moved nothing", func(control.FederationStatus) bool {
+		return s.hookDone("not moved: the rules say") || s.hookDone("nothing to ask for")
+	})
 
 	s.breaks(home, fault.Down)
 	s.until("the controller proposes, and does nothing by itself", func(f control.FederationStatus) bool { return f.Proposal != nil })

@@ -163,6 +163,7 @@ func (s *engine) follow(ctx context.Context, k *keeping, changed <-chan struct{}
 		seat.ledger.add(j.name, j.when) // shown, and run by the leader
 	}
 	k.api.Know(s.who)
+	k.web.keep(nil)
 	k.install(seat.use)
 	g, ctx := errgroup.WithContext(ctx)
 	for name, l := range seat.loops {
@@ -243,6 +244,7 @@ func (s *engine) lead(ctx context.Context, k *keeping, term *store.Term) error {
 	defer s.leads(nil, nil)
 	k.proclaim(ctx, term, s.vantage(), s.o.Log)
 	k.api.Know(s.who)
+	k.web.keep(term.Box(keyBox))
 	k.install(seat.use)
 	hard, kill := context.WithCancel(context.WithoutCancel(ctx))
 	defer kill()

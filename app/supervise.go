@@ -20,7 +20,6 @@ import (
 	"github.com/samlfailover/samlfailover/failover/controller"
 	"github.com/samlfailover/samlfailover/failover/move"
 	"github.com/samlfailover/samlfailover/server"
-	"github.com/samlfailover/samlfailover/server/gate"
 	"github.com/samlfailover/samlfailover/store"
 )
 
@@ -33,8 +32,6 @@ type Options struct {
 	OnMove     func(move.Event)
 	OnDecision func(controller.Event)
 	OnProposal func(approval.Proposal) // each change of one, while this controller leads
-	// Callers stand in for the people of the config; nil: those.
-	Callers gate.Callers
 	// Reload asks for the config to be read again, as a change of its file does;
 	// nil: nobody asks.
 	Reload <-chan os.Signal

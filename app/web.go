@@ -19,6 +19,7 @@ import (
 	"github.com/samlfailover/samlfailover/server/api"
 	"github.com/samlfailover/samlfailover/server/gate"
 	"github.com/samlfailover/samlfailover/server/metrics"
+	"github.com/samlfailover/samlfailover/store"
 )
 
 // web is the network API of a service. Which people, hosts and limits it knows
@@ -32,6 +33,10 @@ type web struct {
 	ready    atomic.Bool
 	log      *slog.Logger
 }
+
+// keyBox is the box of the store that answers to requests with an
+// Idempotency-Key are kept in.
+const keyBox = "idempotency"
 
 // newWeb opens the listener of server.listen; nil when there is none.
 func newWeb(c config.Server, version string, commands http.Handler, log *slog.Logger) (*web, error) {
@@ -82,6 +87,17 @@ func (w *web) use(c *control.Control) {
 		w.api.Use(c)
 		w.metrics.Use(c)
 		w.ready.Store(true)
+	}
+}
+
+// keep makes new requests keep their keys in a leader's box; nil: in memory.
+func (w *web) keep(b *store.Box) {
+	switch {
+	case w == nil:
+	case b == nil:
+		w.api.Keep(nil)
+	default:
+		w.api.Keep(b)
 	}
 }
 
@@ -142,7 +158,7 @@ func well(yes func() bool) http.Handler {
 func (s *engine) gateOptions() (gate.Options, error) {
 	c := s.o.Config.Server
 	l := c.Limits
-	o := gate.Options{Callers: s.callers(), Hosts: c.Hosts,
+	o := gate.Options{Callers: s.who, Hosts: c.Hosts,
 		Limits: gate.Limits{Body: int64(l.Body) << 10, Rate: l.Rate, Concurrent: l.Concurrent, FailedLogins: l.FailedLogin, BodyTime: l.BodyTime}}
 	for to, list := range map[*[]netip.Prefix][]string{&o.Proxies: c.Proxies, &o.MetricsFrom: c.MetricsFrom} {
 		for _, text := range list {
@@ -162,14 +178,6 @@ func (s *engine) gateOptions() (gate.Options, error) {
 		o.Issuers = append(o.Issuers, iss)
 	}
 	return o, nil
-}
-
-// callers know people by what they show.
-func (s *engine) callers() gate.Callers {
-	if s.o.Callers != nil {
-		return s.o.Callers
-	}
-	return s.who
 }
 
 // auditTrail reads the controller's own record.

@@ -27,7 +27,6 @@ import (
 	"github.com/samlfailover/samlfailover/sandbox/fault"
 	"github.com/samlfailover/samlfailover/sandbox/reqlog"
 	"github.com/samlfailover/samlfailover/sandbox/seed"
-	"github.com/samlfailover/samlfailover/server/gate"
 )
 
 // A connection that a controller was answering on while it was stopped in
@@ -51,12 +50,11 @@ var oneKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.Genera
 
 // place is a simulated world that is served, with the product's config for it.
 type place struct {
-	t       *testing.T
-	world   *sandbox.World
-	dir     string
-	cfg     *config.Config
-	env     map[string]string
-	callers gate.Callers // who may ask over the network
+	t     *testing.T
+	world *sandbox.World
+	dir   string
+	cfg   *config.Config
+	env   map[string]string
 	// reload asks the controller for a reload.
 	reload chan os.Signal
 }
@@ -236,7 +234,7 @@ func (p *place) start() *service {
 func (p *place) launch() *service {
 	p.t.Helper()
 	s := &service{place: p, log: &journal{}, ready: make(chan struct{})}
-	svc, err := app.New(app.Options{Setup: p.setup(s.log), Version: "test", Callers: p.callers, Reload: p.reload, LookEvery: glance, UnsafeNoSync: true, Ready: func(string) { close(s.ready) }})
+	svc, err := app.New(app.Options{Setup: p.setup(s.log), Version: "test", Reload: p.reload, LookEvery: glance, UnsafeNoSync: true, Ready: func(string) { close(s.ready) }})
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/samlfailover/samlfailover/audit"
+	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/inventory"
 	"github.com/samlfailover/samlfailover/people"
 	"github.com/samlfailover/samlfailover/signin"
@@ -66,6 +68,32 @@ type AuditAnswer struct {
 	More    int           `json:"more,omitempty"` // how many older ones the limit left out
 }
 
+// concerns are the subjects of records about some federations.
+type concerns map[string]bool
+
+func subjects(in []federation.Federation) concerns {
+	out := concerns{}
+	for _, f := range in {
+		out["federation "+f.Name] = true
+		for _, a := range f.Members() {
+			out["app "+a.String()] = true
+		}
+	}
+	return out
+}
+
+// has reports whether a record is about one of the federations: by its subject,
+// or, for a proposal, by what its detail says. What cannot be told is not.
+func (c concerns) has(r AuditRecord) bool {
+	if c[r.Subject] {
+		return true
+	}
+	var of struct {
+		Federation string `json:"federation"`
+	}
+	return strings.HasPrefix(r.Subject, "proposal ") && json.Unmarshal(r.Detail, &of) == nil && c["federation "+of.Federation]
+}
+
 // defaultAudit is how many records are shown when nobody says.
 const defaultAudit = 100
 
@@ -84,19 +112,13 @@ func (c *Control) Audit(_ context.Context, actor Actor, r AuditRequest) (AuditAn
 		_, _, err := c.federation(actor, people.Viewer, r.Federation)
 		return AuditAnswer{}, err
 	}
-	about := map[string]bool{}
-	for _, f := range in {
-		about["federation "+f.Name] = true
-		for _, a := range f.Members() {
-			about["app "+a.String()] = true
-		}
-	}
+	about := subjects(in)
 	if r.Limit <= 0 {
 		r.Limit = defaultAudit
 	}
 	out := AuditAnswer{Records: []AuditRecord{}}
 	err = c.Trail.Read(func(rec AuditRecord) error {
-		if rec.Time.Before(r.Since) || !all && !about[rec.Subject] || r.Action != "" && rec.Action != r.Action && !strings.HasPrefix(rec.Action, r.Action+".") {
+		if rec.Time.Before(r.Since) || !all && !about.has(rec) || r.Action != "" && rec.Action != r.Action && !strings.HasPrefix(rec.Action, r.Action+".") {
 			return nil
 		}
 		out.Records = append(out.Records, rec)

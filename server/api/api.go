@@ -103,8 +103,14 @@ func New(o Options) *API {
 // Use makes new requests go to other use cases.
 func (a *API) Use(u UseCases) { a.use.Store(&u) }
 
-// Keep makes new requests keep their keys in another box.
-func (a *API) Keep(b Box) { a.keys.in(b) }
+// Keep makes new requests keep their keys in another box; nil: in memory, for a
+// controller that does not lead and so carries nothing out.
+func (a *API) Keep(b Box) {
+	if b == nil {
+		b = NewMemory()
+	}
+	a.keys.in(b)
+}
 
 // Handler returns the routes, for a gate to stand before.
 func (a *API) Handler() http.Handler { return a.routes }

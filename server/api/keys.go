@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -22,12 +23,13 @@ const KeyHeader = "Idempotency-Key"
 // keepKeys is how long an answer is kept.
 const keepKeys = 24 * time.Hour
 
-// Box keeps small records by key; what store.Box keeps outlives this controller.
-// Safe for concurrent use.
+// Box keeps small records by key; what *store.Box keeps outlives this
+// controller. Safe for concurrent use.
 type Box interface {
 	Get(ctx context.Context, key string) ([]byte, bool, error)
+	All(ctx context.Context) (map[string][]byte, error)
 	Put(ctx context.Context, key string, value []byte) error
-	Delete(ctx context.Context, key string) error
+	Delete(ctx context.Context, keys ...string) error
 }
 
 // kept is a request with a key, and its answer once there is one.
@@ -160,12 +162,38 @@ func (k *keys) claim(ctx context.Context, key, request string) (Box, *problem.Pr
 		return nil, nil, &was
 	}
 	if raw, err = json.Marshal(kept{Request: request, At: time.Now().UTC()}); err == nil {
-		err = box.Put(ctx, key, raw)
+		if err = box.Put(ctx, key, raw); err != nil { // perhaps it is full
+			sweep(ctx, box)
+			err = box.Put(ctx, key, raw)
+		}
 	}
 	if err != nil {
 		return refuse(problem.New(problem.Unavailable, http.StatusServiceUnavailable, "the Idempotency-Key cannot be kept, so nothing was done", "try again, or send the request without a key"))
 	}
 	return box, nil, nil
+}
+
+// sweepDown is how many answers a full box keeps.
+const sweepDown = 1000
+
+// sweep drops what is too old, and of the rest all but the newest: a box holds no
+// more than some thousand records. What cannot be dropped now will be later.
+func sweep(ctx context.Context, box Box) {
+	all, err := box.All(ctx)
+	if err != nil {
+		return
+	}
+	ages := map[string]time.Time{}
+	var names []string
+	for name, raw := range all {
+		var was kept
+		if json.Unmarshal(raw, &was) == nil && time.Since(was.At) < keepKeys {
+			ages[name] = was.At
+		}
+		names = append(names, name)
+	}
+	slices.SortFunc(names, func(a, b string) int { return ages[b].Compare(ages[a]) })
+	_ = box.Delete(ctx, names[min(sweepDown, len(ages)):]...) // the next one tries again
 }
 
 func (k *keys) release(key string) {
@@ -256,10 +284,23 @@ func (m *Memory) Put(_ context.Context, key string, value []byte) error {
 	return nil
 }
 
-// Delete implements Box.
-func (m *Memory) Delete(_ context.Context, key string) error {
+// All implements Box.
+func (m *Memory) All(context.Context) (map[string][]byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.all, key)
+	out := map[string][]byte{}
+	for k, v := range m.all {
+		out[k] = v.value
+	}
+	return out, nil
+}
+
+// Delete implements Box.
+func (m *Memory) Delete(_ context.Context, keys ...string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, k := range keys {
+		delete(m.all, k)
+	}
 	return nil
 }

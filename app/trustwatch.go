@@ -43,7 +43,7 @@ func (w TrustWatch) Run(ctx context.Context) error {
 	for {
 		round, err := w.Once(ctx)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // it was told to end
 		}
 		if err != nil {
 			failures++

@@ -87,7 +87,7 @@ read or a role could not be written; 3: a freeze or another process holds the wr
 	}
 	c.flags(cmd, true)
 	cmd.Flags().StringVar(&mode, "mode", string(control.WatchReport), "`MODE`: report only looks, enforce adds what is missing")
-	cmd.Flags().StringVar(&schedule, "schedule", "", "when to look: five cron fields in UTC, @hourly or \"@every 90m\" (default: schedules.trust_scan of the config)")
+	cmd.Flags().StringVar(&schedule, "schedule", "", "`WHEN` to look, as schedules in the config say it; absent: their trust_scan")
 	cmd.Flags().BoolVar(&once, "once", false, "make one round and say by the exit code what it found")
 	cmd.Flags().IntVar(&w.Order.MaxRoles, "max-roles", 0, "write at most `N` roles a round (0: all)")
 	cmd.Flags().StringVar(&w.Order.Ticket, "ticket", "", "the change `TICKET`, for the audit record")

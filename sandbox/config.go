@@ -16,7 +16,7 @@ func (w *World) config() string {
 	d := w.Demo()
 	line(header + "It steers the simulated world and nothing else.")
 	line("network:\n  proxy: %s\n  ca_file: %s", w.ProxyURL(), caFile)
-	line("aws:\n  region: %s\n  access_key_id: %s\n  secret_access_key: file:%s", d.Standby(), d.Controller.AccessKeyID, awsSecretFile)
+	line("aws:\n  iam_calls_per_second: 50 # nobody else asks this IAM\n  region: %s\n  access_key_id: %s\n  secret_access_key: file:%s", d.Standby(), d.Controller.AccessKeyID, awsSecretFile)
 	line("tenants:")
 	for _, t := range d.Tenants {
 		b.WriteString(tenantConfig(t))

@@ -129,7 +129,7 @@ func (p *place) configure() {
 		fmt.Fprintf(&accounts, "      - {id: %q, name: %s, providers: [%q], scan_role: %q, enforce_role: %q}\n", a.ID, a.Name, a.Provider, a.ScanRole, a.EnforceRole)
 	}
 	out := regexp.MustCompile(`(?s)    accounts:\n.*?(    min_ready_share)`).ReplaceAllString(string(text), strings.ReplaceAll(accounts.String(), "$", "$$")+"$1")
-	out = strings.Replace(out, "aws:\n", fmt.Sprintf("aws:\n  iam_calls_per_second: %d\n", ourPace), 1)
+	out = regexp.MustCompile(`iam_calls_per_second: \d+`).ReplaceAllString(out, fmt.Sprintf("iam_calls_per_second: %d", ourPace))
 	if err := os.WriteFile(p.config(), []byte(out), 0o600); err != nil {
 		p.t.Fatal(err)
 	}

@@ -118,7 +118,7 @@ func (w TrustWatch) Once(ctx context.Context) (out control.WatchRound, err error
 	if held != "" && out.Held == "" {
 		out.Held = held
 	}
-	if out.Unread(len(fed.Accounts)) {
+	if out.Unread() {
 		return out, fmt.Errorf("no account could be read: %w", out.Findings[len(out.Findings)-1])
 	}
 	return out, nil

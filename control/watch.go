@@ -27,6 +27,7 @@ type WatchRound struct {
 	Federation string    `json:"federation"`
 	Mode       WatchMode `json:"mode"`
 	At         time.Time `json:"at"`
+	Accounts   int       `json:"accounts"`
 	Roles      int       `json:"roles"`   // federated ones
 	Lacking    int       `json:"lacking"` // of these, how many lack an audience that an edit can add
 	// Findings are what a person should know: drift, changes by others, accounts
@@ -46,14 +47,14 @@ func (r WatchRound) Failed() bool {
 
 // Unread reports whether no account could be read: AWS, our credentials or the
 // network are in trouble.
-func (r WatchRound) Unread(accounts int) bool {
+func (r WatchRound) Unread() bool {
 	n := 0
 	for _, f := range r.Findings {
 		if f.Code == finding.AccountUnreadable {
 			n++
 		}
 	}
-	return accounts > 0 && n >= accounts
+	return r.Accounts > 0 && n >= r.Accounts
 }
 
 // Watch does one round: it scans, plans, says what drifted, and in mode enforce
@@ -84,7 +85,7 @@ func (t Trust) Watch(ctx context.Context, mode WatchMode, o TrustOrder) (WatchRo
 
 // take notes what a plan and its scan say.
 func (r *WatchRound) take(plan fleet.TrustPlan, before, now inventory.Snapshot) {
-	r.Roles, r.Lacking = plan.Totals.Roles, len(plan.Edits)+len(plan.Denies)
+	r.Accounts, r.Roles, r.Lacking = len(now.Accounts), plan.Totals.Roles, len(plan.Edits)+len(plan.Denies)
 	r.Findings = append(r.Findings, Drift(before, now)...)
 	r.Findings = append(r.Findings, ForeignChanges(now)...)
 	r.Findings = append(r.Findings, Problems(now)...)

@@ -37,7 +37,7 @@ func sizes() []int {
 	out := []int{5000, 2001, 2001, 2001, 2001, 1000, 1000, 1000, 1000, 1000}
 	small := 90
 	if slowed {
-		out, small = []int{2001, 1000}, 18
+		out, small = []int{2001, 1000}, 10
 	}
 	for range small {
 		out = append(out, 22)

@@ -10,6 +10,7 @@ import (
 	"github.com/samlfailover/samlfailover/config"
 	"github.com/samlfailover/samlfailover/control"
 	"github.com/samlfailover/samlfailover/failover"
+	"github.com/samlfailover/samlfailover/finding"
 )
 
 // ledger keeps how the scheduled jobs stand, for people. What did not run as it
@@ -72,11 +73,15 @@ func (l *ledger) starts(name string) {
 // ends notes the outcome of a run; err is why it did not do all of its work.
 func (l *ledger) ends(ctx context.Context, name string, outcome control.JobOutcome, err error) {
 	text := ""
+	var why *finding.Finding
 	if err != nil {
 		text = err.Error()
+		if f, ok := finding.From(err); ok {
+			why = &f
+		}
 	}
 	l.set(name, func(s *control.JobStatus) {
-		s.Running, s.LastEnd, s.LastOutcome, s.LastError = false, time.Now().UTC(), outcome, text
+		s.Running, s.LastEnd, s.LastOutcome, s.LastError, s.Finding = false, time.Now().UTC(), outcome, text, why
 	})
 	if outcome != control.JobDone {
 		l.tell(ctx, name, outcome, text)

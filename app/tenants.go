@@ -41,9 +41,7 @@ func newOkta(t config.Tenant, _ []idp.AppID, credential secret.Value, n *outboun
 	if err != nil {
 		return move.Vendor{}, err
 	}
-	return move.Vendor{Tenant: tenant, Codec: okta.Codec{Proven: t.Proven()}, AdminURL: func(id idp.AppID) string {
-		return oktaAdminURL(t.URL, id)
-	}}, nil
+	return move.Vendor{Tenant: tenant, Codec: okta.Codec{Proven: t.Proven()}, AdminURL: adminPage(t)}, nil
 }
 
 func newOneLogin(t config.Tenant, _ []idp.AppID, token secret.Value, n *outbound.Network, log *slog.Logger) (move.Vendor, error) {
@@ -51,11 +49,7 @@ func newOneLogin(t config.Tenant, _ []idp.AppID, token secret.Value, n *outbound
 	if err != nil {
 		return move.Vendor{}, err
 	}
-	// The path is what OneLogin's administration shows today; it is for people
-	// to click, nothing depends on it.
-	return move.Vendor{Tenant: tenant, Codec: onelogin.Codec{}, AdminURL: func(id idp.AppID) string {
-		return t.URL + "/apps/" + url.PathEscape(string(id)) + "/edit"
-	}}, nil
+	return move.Vendor{Tenant: tenant, Codec: onelogin.Codec{}, AdminURL: adminPage(t)}, nil
 }
 
 // pingOneOptions are those of a tenant without its secret.
@@ -75,18 +69,11 @@ const pingOneAPI = "https://api.pingone."
 func newPingOne(t config.Tenant, _ []idp.AppID, clientSecret secret.Value, n *outbound.Network, log *slog.Logger) (move.Vendor, error) {
 	o := pingOneOptions(t, n, log)
 	o.ClientSecret = clientSecret
-	tld, own := strings.CutPrefix(t.URL, pingOneAPI)
 	tenant, err := pingone.New(o)
 	if err != nil {
 		return move.Vendor{}, err
 	}
-	// The address of the console is for people to click, nothing depends on it.
-	return move.Vendor{Tenant: tenant, Codec: pingone.Codec{Proven: t.Proven()}, AdminURL: func(idp.AppID) string {
-		if !own {
-			return ""
-		}
-		return "https://console.pingone." + tld + "/?env=" + t.PingOne.Environment
-	}}, nil
+	return move.Vendor{Tenant: tenant, Codec: pingone.Codec{Proven: t.Proven()}, AdminURL: adminPage(t)}, nil
 }
 
 func newGeneric(t config.Tenant, apps []idp.AppID, key secret.Value, n *outbound.Network, log *slog.Logger) (move.Vendor, error) {
@@ -94,8 +81,25 @@ func newGeneric(t config.Tenant, apps []idp.AppID, key secret.Value, n *outbound
 	if err != nil {
 		return move.Vendor{}, err
 	}
-	// Where people administer what is behind a webhook is not known here.
-	return move.Vendor{Tenant: tenant, Codec: generic.Codec{}, AdminURL: func(idp.AppID) string { return "" }}, nil
+	return move.Vendor{Tenant: tenant, Codec: generic.Codec{}, AdminURL: adminPage(t)}, nil
+}
+
+// adminPage returns where a person changes an app of the tenant, "" where that is
+// not known, as behind a webhook. The addresses are what the vendors' pages have
+// today; they are for people to click, nothing depends on them. It needs no
+// credential.
+func adminPage(t config.Tenant) func(idp.AppID) string {
+	switch t.Kind {
+	case "okta":
+		return func(id idp.AppID) string { return oktaAdminURL(t.URL, id) }
+	case "onelogin":
+		return func(id idp.AppID) string { return t.URL + "/apps/" + url.PathEscape(string(id)) + "/edit" }
+	case "pingone":
+		if tld, own := strings.CutPrefix(t.URL, pingOneAPI); own {
+			return func(idp.AppID) string { return "https://console.pingone." + tld + "/?env=" + t.PingOne.Environment }
+		}
+	}
+	return func(idp.AppID) string { return "" }
 }
 
 // oktaAdminURL is the app's page in Okta's admin console, which lives on the

@@ -40,6 +40,7 @@ func (c *checker) check() *Config {
 	c.slack()
 	c.sinks()
 	c.hooks()
+	c.runbook()
 	out := &Config{file: c.file, dir: c.dir, places: c.at}
 	c.names("federations", len(c.doc.Federations), func(i int) string { return c.doc.Federations[i].Name })
 	for i := range c.doc.Federations {
@@ -56,6 +57,7 @@ func (c *checker) check() *Config {
 	out.Slack = c.doc.Slack
 	out.Notify = c.doc.Notify
 	out.Hooks = c.doc.Hooks
+	out.Runbook = c.doc.Runbook
 	out.Warnings = c.warnings
 	return out
 }

@@ -129,7 +129,7 @@ func (c *Config) rebase(root *yaml.Node) {
 func relativePaths() []string {
 	return []string{"network.ca_file", "store.dir", "store.embedded.tls.cert", "store.embedded.tls.key", "store.embedded.tls.ca",
 		"store.tls.cert", "store.tls.key", "store.tls.ca", "server.tls.cert", "server.tls.key", "server.client_ca",
-		"schedules.audit_head_file"}
+		"schedules.audit_head_file", "runbook.dir"}
 }
 
 // nodeAt returns the value at a path as problems name it

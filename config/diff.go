@@ -29,8 +29,9 @@ type Difference struct {
 const hidden = "(hidden)"
 
 // Digest names what a config says: two configs with the same digest make the
-// same controller. Where its state is kept, where it listens, and what its
-// secrets are, is not part of it: each of several controllers has its own.
+// same controller. Where its state, its runbooks and copies of its audit record
+// are kept, where it listens, and what its secrets are, is not part of it: each
+// of several controllers has its own.
 func (c *Config) Digest() string {
 	h := sha256.New()
 	values := c.flat()
@@ -45,7 +46,7 @@ func (c *Config) Digest() string {
 // ownOfMachine reports whether a value may differ between controllers that work
 // together.
 func ownOfMachine(path string) bool {
-	return slices.ContainsFunc([]string{"store.", "server.listen", "server.tls.", "server.client_ca", "server.hosts"}, func(p string) bool { return strings.HasPrefix(path, p) })
+	return slices.ContainsFunc([]string{"store.", "server.listen", "server.tls.", "server.client_ca", "server.hosts", "runbook.dir", "audit."}, func(p string) bool { return strings.HasPrefix(path, p) })
 }
 
 // Diff returns what changes from one config to another, in the order of the
@@ -97,6 +98,7 @@ func (c *Config) flat() map[string]value {
 		"people":      c.People,
 		"tokens":      c.Tokens,
 		"groups":      c.Groups,
+		"runbook":     c.Runbook,
 		"federations": c.federations,
 	} {
 		flatten(out, name, reflect.ValueOf(section), false)

@@ -73,9 +73,10 @@ func TestDigest(t *testing.T) {
 		t.Errorf("digest %q", base)
 	}
 	for why, pairs := range map[string][]string{
-		"nothing":       nil,
-		"a comment":     {"health:", "# a comment\nhealth:"},
-		"a data folder": {"dir: state", "dir: elsewhere"},
+		"nothing":              nil,
+		"a comment":            {"health:", "# a comment\nhealth:"},
+		"a data folder":        {"dir: state", "dir: elsewhere"},
+		"a folder of runbooks": {"dir: /srv/runbooks", "dir: /srv/elsewhere"},
 	} {
 		if got := edited(t, pairs...).Digest(); got != base {
 			t.Errorf("%s changes the digest", why)

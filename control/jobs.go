@@ -1,6 +1,10 @@
 package control
 
-import "time"
+import (
+	"time"
+
+	"github.com/samlfailover/samlfailover/finding"
+)
 
 // JobOutcome is how one run of a scheduled job ended.
 type JobOutcome string
@@ -25,8 +29,10 @@ type JobStatus struct {
 	LastEnd     time.Time   `json:"last_end,omitzero"`
 	LastOutcome JobOutcome  `json:"last_outcome,omitempty"`
 	LastError   string      `json:"last_error,omitempty"`
-	Skipped     int         `json:"skipped,omitempty"` // runs left out since the start
-	LastSkip    time.Time   `json:"last_skip,omitzero"`
+	// Finding is what the error carries, for people.
+	Finding  *finding.Finding `json:"finding,omitempty"`
+	Skipped  int              `json:"skipped,omitempty"` // runs left out since the start
+	LastSkip time.Time        `json:"last_skip,omitzero"`
 }
 
 // ReloadOutcome is how a reload of the config ended.

@@ -95,6 +95,7 @@ const (
 	RecordMissing      Code = "record-missing"
 	NotLeader          Code = "not-leader"
 	AuditCopy          Code = "audit-copy-missing"
+	RunbookStale       Code = "runbook-not-written"
 	StoreIntegrity     Code = "store-integrity"
 	StoreUnavailable   Code = "store-unavailable"
 	StoreFolder        Code = "store-folder"
@@ -200,6 +201,7 @@ var list = []Registered{
 	{RecordMissing, Page, "The audit record could not be written, so nothing was changed."},
 	{NotLeader, Info, "Another controller leads, or none does; only the leader carries out what changes something."},
 	{AuditCopy, Warn, "The store lacks audit records that the file of the controller's machine has."},
+	{RunbookStale, Warn, "The runbook for people could not be written to its folder; the one that is there is of an earlier day."},
 	{StoreIntegrity, Page, "A record in the store is not what was stored; nothing is moved on its word."},
 	{StoreUnavailable, Page, "The store has no majority or cannot be reached; nothing is moved until it can."},
 	{StoreFolder, Page, "The store's data folder cannot be used: it is held by another process, not writable, or damaged."},

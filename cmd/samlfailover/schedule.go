@@ -60,6 +60,18 @@ With --output json it prints a list of {"name":..,"schedule":..,"next":[..],..}.
 	return cmd
 }
 
+// showFailedJobs tells of each job whose last run failed with a finding.
+func (p *program) showFailedJobs(st control.Status) {
+	for _, j := range st.Schedules {
+		if j.Finding == nil || j.LastOutcome != control.JobFailed {
+			continue
+		}
+		p.line("The scheduled job %s failed at %s:", j.Name, j.LastEnd.UTC().Format(time.RFC3339))
+		p.showFinding(*j.Finding)
+		p.line("")
+	}
+}
+
 func jobRow(j control.JobStatus) []string {
 	var next []string
 	for _, t := range j.Next {

@@ -89,6 +89,7 @@ home, notes, apps ([{"app":..,"region":..,..}]), regions, decision, proposal, la
 				p.showAlarms(st.Store)
 				p.showSinks(st.Sinks)
 				p.showReload(st)
+				p.showFailedJobs(st)
 				p.showStanding(st.Store)
 				for i, f := range st.Federations {
 					if i > 0 {

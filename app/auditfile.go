@@ -24,7 +24,12 @@ type AuditState struct {
 	FirstUnproven uint64 `json:"first_unproven,omitempty"`
 	// Runs are the trust runs beside a controller's record.
 	Runs []RunState `json:"runs,omitempty"`
+	// Outside is what the outside sink holds, where it was asked for.
+	Outside *audit.Outside `json:"outside,omitempty"`
 }
+
+// AuditOutside is what an outside sink holds of a record.
+type AuditOutside = audit.Outside
 
 // VerifyAudit checks the chain of an audit file; the error names the first bad
 // record.

@@ -1,28 +1,23 @@
 package app
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/samlfailover/samlfailover/audit"
+	"github.com/samlfailover/samlfailover/config"
 )
-
-// headLine is one line of a file of heads.
-type headLine struct {
-	Time time.Time `json:"time"`
-	audit.Head
-}
 
 // appendHead adds the audit record's head to a file of heads, durably.
 func appendHead(path string, h audit.Head) error {
 	if h == (audit.Head{}) {
 		return errors.New("the audit record is not open, so its head is not known")
 	}
-	line, err := json.Marshal(headLine{time.Now().UTC(), h})
+	line, err := json.Marshal(audit.HeadLine{Time: time.Now().UTC(), Head: h})
 	if err != nil {
 		return fmt.Errorf("encode the audit head: %w", err)
 	}
@@ -37,26 +32,32 @@ func appendHead(path string, h audit.Head) error {
 	return nil
 }
 
-// lastHead reads the newest head of a file of heads.
-func lastHead(path string) (audit.Head, error) {
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return audit.Head{}, fmt.Errorf("read the heads: %w", err)
+// CoverAudit checks an audit file against everything that an outside sink holds:
+// a file of heads, or a copy of the records. It returns the first record that
+// the sink proves nothing about (spec 14).
+func CoverAudit(path, sink string) (firstUnproven uint64, held audit.Outside, err error) {
+	if held, err = audit.ReadOutside(sink); err != nil {
+		return 0, held, err
 	}
-	lines := bytes.Split(bytes.TrimSpace(raw), []byte("\n"))
-	var h headLine
-	if err := json.Unmarshal(lines[len(lines)-1], &h); err != nil || h.Seq == 0 || h.Hash == "" {
-		return audit.Head{}, fmt.Errorf("the last line of %s is no head of an audit record", path)
-	}
-	return h.Head, nil
+	firstUnproven, err = audit.Covers(path, held)
+	return firstUnproven, held, err
 }
 
-// CoverAudit checks an audit file against the newest head in a file of heads. It
-// returns the first record that this head proves nothing about (spec 14).
-func CoverAudit(path, heads string) (firstUnproven uint64, err error) {
-	h, err := lastHead(heads)
-	if err != nil {
-		return 0, err
+// AuditSinkFile finds the file of an audit sink of the config.
+func AuditSinkFile(c *config.Config, name string) (string, error) {
+	var names []string
+	for _, s := range c.Audit.Sinks {
+		switch {
+		case s.Name != name:
+			names = append(names, s.Name)
+		case s.File == "":
+			return "", fmt.Errorf("audit sink %s is a webhook: what it got is with whoever receives it; fetch that file and compare with: samlfailover audit verify --head FILE", name)
+		default:
+			return s.File, nil
+		}
 	}
-	return audit.Covers(path, h)
+	if len(names) == 0 {
+		return "", errors.New("the config has no audit.sinks")
+	}
+	return "", fmt.Errorf("no audit sink is called %.60q; the config has: %s", name, strings.Join(names, ", "))
 }

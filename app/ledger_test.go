@@ -186,7 +186,7 @@ func TestAuditHeads(t *testing.T) {
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if from, err := CoverAudit(path, heads); err != nil || from != 5 {
+	if from, _, err := CoverAudit(path, heads); err != nil || from != 5 {
 		t.Errorf("nothing is proven from record %d on, want 5: %v", from, err)
 	}
 	if err := appendHead(heads, audit.Head{}); err == nil || !strings.Contains(err.Error(), "not known") {
@@ -209,10 +209,10 @@ func TestAuditHeads(t *testing.T) {
 	if err := o.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := CoverAudit(other, heads); !errors.Is(err, audit.ErrBroken) {
+	if _, _, err := CoverAudit(other, heads); !errors.Is(err, audit.ErrBroken) {
 		t.Errorf("another record is taken: %v", err)
 	}
-	if _, err := lastHead(filepath.Join(filepath.Dir(path), "none")); err == nil {
+	if _, _, err := CoverAudit(path, filepath.Join(filepath.Dir(path), "none")); err == nil {
 		t.Error("a file of heads that is not there")
 	}
 }

@@ -165,7 +165,7 @@ func (l *lookout) findings() []finding.Finding {
 	if f := l.record.finding(); f != nil {
 		out = append(out, *f)
 	}
-	return out
+	return append(out, l.record.outside()...)
 }
 
 // states are the controllers that live, for the rules.

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/samlfailover/samlfailover/audit/copies"
 	"github.com/samlfailover/samlfailover/awsaccess"
 	"github.com/samlfailover/samlfailover/config"
 	"github.com/samlfailover/samlfailover/control"
@@ -48,7 +49,8 @@ type engine struct {
 	probes   *probe.Runner
 	who      *people.Directory
 	sinks    []notify.Sink
-	hooks    *hooks.Hooks // made by assemble
+	hooks    *hooks.Hooks     // made by assemble
+	outside  []*copies.Copier // of the audit record
 
 	scanning sync.Mutex // held by the one scan that may run
 
@@ -75,6 +77,10 @@ func newEngine(o Options) (*engine, error) {
 		return nil, err
 	}
 	if s.who, err = directory(o.Config); err != nil {
+		network.Close()
+		return nil, err
+	}
+	if s.outside, err = s.copiers(); err != nil {
 		network.Close()
 		return nil, err
 	}
@@ -144,6 +150,7 @@ func (s *engine) run(ctx context.Context, k *keeping) error {
 	g.Go(func() error { return s.probes.Run(ctx) })
 	g.Go(func() error { warm(ctx, s.vendors, s.o.Log); return nil })
 	g.Go(func() error { s.exchange.run(ctx); return nil })
+	g.Go(func() error { k.record.copyOutside(ctx, s.outside); return nil })
 	g.Go(func() error { s.introduce(ctx, k); return nil })
 	g.Go(func() error { s.shares.watch(ctx, s.kick); return nil })
 	g.Go(func() error { s.verifyInTrouble(ctx, k.lookout); return nil })

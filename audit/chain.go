@@ -89,6 +89,11 @@ func check(line []byte, head Head) (Record, error) {
 // nil at the end of the file, errTorn in an unfinished last line, else an error
 // that wraps ErrBroken and names the first bad record.
 func scan(in io.Reader, visit func(Record) error) (head Head, end int64, err error) {
+	return scanFrom(in, Head{}, visit)
+}
+
+// scanFrom is scan for what follows a record.
+func scanFrom(in io.Reader, head Head, visit func(Record) error) (_ Head, end int64, err error) {
 	r := bufio.NewReaderSize(in, 64<<10)
 	for {
 		line, err := r.ReadSlice('\n')
@@ -156,27 +161,6 @@ func verify(path string) (Head, int64, error) {
 		return head, end, fmt.Errorf("verify %s: record %d: %w", path, head.Seq+1, err)
 	}
 	return head, end, nil
-}
-
-// Covers checks a file against a head that an outside sink has kept. It returns
-// the first record that the outside head proves nothing about (spec 14); an
-// error means that the file is not the one the head was taken from.
-func Covers(path string, outside Head) (firstUnproven uint64, err error) {
-	if _, _, err := verify(path); err != nil {
-		return 0, err
-	}
-	found := outside == Head{}
-	err = Read(path, func(r Record) error {
-		found = found || r.Seq == outside.Seq && r.Hash == outside.Hash
-		return nil
-	})
-	switch {
-	case err != nil:
-		return 0, err
-	case !found:
-		return 0, fmt.Errorf("verify %s: it does not hold the outside head (%s): records were cut off or the file was replaced: %w", path, outside, ErrBroken)
-	}
-	return outside.Seq + 1, nil
 }
 
 // Read hands every record to visit, oldest first, and checks the chain on the

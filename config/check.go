@@ -41,6 +41,7 @@ func (c *checker) check() *Config {
 	c.sinks()
 	c.hooks()
 	c.runbook()
+	c.audit()
 	out := &Config{file: c.file, dir: c.dir, places: c.at}
 	c.names("federations", len(c.doc.Federations), func(i int) string { return c.doc.Federations[i].Name })
 	for i := range c.doc.Federations {
@@ -57,7 +58,7 @@ func (c *checker) check() *Config {
 	out.Slack = c.doc.Slack
 	out.Notify = c.doc.Notify
 	out.Hooks = c.doc.Hooks
-	out.Runbook = c.doc.Runbook
+	out.Runbook, out.Audit = c.doc.Runbook, c.doc.Audit
 	out.Warnings = c.warnings
 	return out
 }

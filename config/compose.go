@@ -113,10 +113,16 @@ func plainCopy(n *yaml.Node) *yaml.Node {
 
 // rebase makes relative paths absolute, for a file in another folder.
 func (c *Config) rebase(root *yaml.Node) {
-	for _, path := range relativePaths() {
+	absolute := func(path string) {
 		if n := nodeAt(root, path); n != nil && n.Value != "" && !filepath.IsAbs(n.Value) {
 			n.Value = filepath.Join(c.dir, n.Value)
 		}
+	}
+	for _, path := range relativePaths() {
+		absolute(path)
+	}
+	for i := range c.Audit.Sinks {
+		absolute(fmt.Sprintf("audit.sinks[%d].file", i))
 	}
 	for path, file := range c.references() {
 		if n := nodeAt(root, path); n != nil {
@@ -125,11 +131,12 @@ func (c *Config) rebase(root *yaml.Node) {
 	}
 }
 
-// relativePaths are the keys that hold a path relative to the config's folder.
+// relativePaths are the keys that hold a path relative to the config's folder; of
+// a list its first item's.
 func relativePaths() []string {
 	return []string{"network.ca_file", "store.dir", "store.embedded.tls.cert", "store.embedded.tls.key", "store.embedded.tls.ca",
 		"store.tls.cert", "store.tls.key", "store.tls.ca", "server.tls.cert", "server.tls.key", "server.client_ca",
-		"schedules.audit_head_file", "runbook.dir"}
+		"schedules.audit_head_file", "audit.sinks[0].file", "runbook.dir"}
 }
 
 // nodeAt returns the value at a path as problems name it

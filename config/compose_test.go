@@ -219,7 +219,7 @@ func TestEveryPathIsKnownToCompose(t *testing.T) {
 	proof := Proof{Password: "file:x", ClientSecret: "file:x"}
 	for _, tn := range []Tenant{{Token: "file:x", Proof: proof}, {ClientSecret: "file:x"}, {Secret: "file:x"}, {OAuth: OAuth{PrivateKey: "file:x"}}} {
 		c := &Config{Network: Network{Proxy: "file:x"}, AWS: AWS{AccessKeyID: "file:x", SecretAccessKey: "file:x", SessionToken: "file:x"}, Tenants: []Tenant{tn},
-			Store: Store{Key: "file:x", EarlierKeys: []Ref{"file:x"}}, Slack: Slack{SigningSecret: "file:x", NextSigningSecret: "file:x", BotToken: "file:x"},
+			Audit: Audit{Sinks: []AuditSink{{Secret: "file:x"}}}, Store: Store{Key: "file:x", EarlierKeys: []Ref{"file:x"}}, Slack: Slack{SigningSecret: "file:x", NextSigningSecret: "file:x", BotToken: "file:x"},
 			Notify: []Sink{{Token: "file:x", WebhookURL: "file:x", RoutingKey: "file:x", Secret: "file:x"}},
 			Hooks:  []Hook{{Secret: "file:x", NextSecret: "file:x", Token: "file:x", Password: "file:x"}}}
 		for path := range c.references() {

@@ -99,6 +99,7 @@ func (c *Config) flat() map[string]value {
 		"tokens":      c.Tokens,
 		"groups":      c.Groups,
 		"runbook":     c.Runbook,
+		"audit":       c.Audit,
 		"federations": c.federations,
 	} {
 		flatten(out, name, reflect.ValueOf(section), false)
@@ -180,6 +181,8 @@ func itemName(v reflect.Value) string {
 		return item.Name
 	case Hook:
 		return item.Name
+	case AuditSink:
+		return item.Name
 	}
 	return ""
 }
@@ -192,6 +195,8 @@ func risk(path, before, after string) string {
 	switch {
 	case list == "network" || list == "aws":
 		return "how the controller reaches the world"
+	case list == "audit":
+		return "where the audit record is copied to"
 	case list == "tenants":
 		return "an identity provider's tenant"
 	case list == "server":

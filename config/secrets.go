@@ -62,8 +62,9 @@ type Secrets struct {
 	StoreKey         secret.Value
 	EarlierStoreKeys []secret.Value
 	Slack            SlackSecrets
-	Sinks            map[string]SinkSecrets // by the sink's name
-	Hooks            map[string]HookSecrets // by the hook's name
+	Sinks            map[string]SinkSecrets  // by the sink's name
+	Hooks            map[string]HookSecrets  // by the hook's name
+	AuditSinks       map[string]secret.Value // by the sink's name
 }
 
 // ProofSecrets are those of a tenant's test user; ClientSecret is OneLogin's.
@@ -80,7 +81,8 @@ type AWSKeys struct {
 // not resolve, with its place, as one *Error. Call it at start, before any
 // outage needs the secrets (spec 15.1).
 func (c *Config) Resolve(r secret.Resolver) (Secrets, error) {
-	out := Secrets{Tokens: map[string]secret.Value{}, Proofs: map[string]ProofSecrets{}, Sinks: map[string]SinkSecrets{}, Hooks: map[string]HookSecrets{}}
+	out := Secrets{Tokens: map[string]secret.Value{}, Proofs: map[string]ProofSecrets{}, Sinks: map[string]SinkSecrets{}, Hooks: map[string]HookSecrets{},
+		AuditSinks: map[string]secret.Value{}}
 	fail := &Error{}
 	get := func(path, ref string) secret.Value {
 		if ref == "" {
@@ -127,6 +129,9 @@ func (c *Config) Resolve(r secret.Resolver) (Secrets, error) {
 	for i, h := range c.Hooks {
 		out.Hooks[h.Name] = h.resolve(under(fmt.Sprintf("hooks[%d]", i)))
 	}
+	for i, s := range c.Audit.Sinks {
+		out.AuditSinks[s.Name] = get(fmt.Sprintf("audit.sinks[%d].secret", i), string(s.Secret))
+	}
 	if len(fail.Problems) > 0 {
 		return Secrets{}, fail
 	}
@@ -164,6 +169,9 @@ func (c *Config) references() map[string]string {
 		for key, ref := range h.references() {
 			add(fmt.Sprintf("hooks[%d].%s", i, key), string(ref))
 		}
+	}
+	for i, s := range c.Audit.Sinks {
+		add(fmt.Sprintf("audit.sinks[%d].secret", i), string(s.Secret))
 	}
 	for i, t := range c.Tenants {
 		key, ref := t.credential()

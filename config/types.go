@@ -40,6 +40,7 @@ type Config struct {
 	Tokens    []SharedToken
 	Groups    []Group
 	Runbook   Runbook
+	Audit     Audit
 	// Warnings are doubts that do not stop the program, in the order of the file.
 	Warnings []Problem
 
@@ -91,6 +92,7 @@ type document struct {
 	Tokens      []SharedToken   `yaml:"tokens" max:"200" doc:"Tokens of machines, or of several people: they can ask, and never approve. A person's own tokens stand under people."`
 	Groups      []Group         `yaml:"groups" max:"200" doc:"Roles of those whom an OIDC issuer calls members of a group and whom nobody has mapped to a person: they never approve."`
 	Schedules   Schedules       `yaml:"schedules" doc:"What runs by the clock, in UTC. It waits while a Region is suspect or a move is open."`
+	Audit       Audit           `yaml:"audit" doc:"Where the audit record is copied to. The file in the data folder alone decides whether something may be done."`
 	Runbook     Runbook         `yaml:"runbook" doc:"The paper for the day on which everything else is dead, written by the clock (samlfailover runbook export writes it at once)."`
 }
 

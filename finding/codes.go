@@ -95,6 +95,7 @@ const (
 	RecordMissing      Code = "record-missing"
 	NotLeader          Code = "not-leader"
 	AuditCopy          Code = "audit-copy-missing"
+	AuditForeign       Code = "audit-copy-foreign"
 	RunbookStale       Code = "runbook-not-written"
 	StoreIntegrity     Code = "store-integrity"
 	StoreUnavailable   Code = "store-unavailable"
@@ -200,7 +201,8 @@ var list = []Registered{
 	{LeaderLost, Warn, "This controller is no longer the leader; it writes nothing more."},
 	{RecordMissing, Page, "The audit record could not be written, so nothing was changed."},
 	{NotLeader, Info, "Another controller leads, or none does; only the leader carries out what changes something."},
-	{AuditCopy, Warn, "The store lacks audit records that the file of the controller's machine has."},
+	{AuditCopy, Warn, "The store, or a sink outside, lacks audit records that the file of the controller's machine has."},
+	{AuditForeign, Page, "A sink outside holds an audit record that the file of the controller's machine does not: it was set aside, changed or replaced."},
 	{RunbookStale, Warn, "The runbook for people could not be written to its folder; the one that is there is of an earlier day."},
 	{StoreIntegrity, Page, "A record in the store is not what was stored; nothing is moved on its word."},
 	{StoreUnavailable, Page, "The store has no majority or cannot be reached; nothing is moved until it can."},

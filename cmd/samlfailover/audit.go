@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -19,13 +20,13 @@ func newAudit(p *program) *cobra.Command {
 		Args:  noArguments,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	c.AddCommand(newAuditList(p), newAuditExport(p), newAuditVerify(p), newAuditSetAside(p))
+	c.AddCommand(newAuditList(p), newAuditExport(p), newAuditVerify(p), newAuditBundle(p), newAuditSetAside(p))
 	return c
 }
 
 func newAuditVerify(p *program) *cobra.Command {
 	var c configured
-	var heads string
+	var heads, sink string
 	cmd := &cobra.Command{
 		Use:   "verify [FILE]",
 		Short: "Verify the hash chain of the audit record",
@@ -33,17 +34,34 @@ func newAuditVerify(p *program) *cobra.Command {
 one of a trust run), and names the first bad one. Exit code 1 when the chain is broken.
 Without FILE the records of the trust runs beside it are checked too, each against the
 head that the controller has put into its own record: from there on a run cannot have
-been replaced. With --head it is also compared with the newest head in a file that the schedule
-audit_head wrote: what stands before it was not changed since, whoever could write here.`,
+been replaced.
+
+With --sink it is also compared with what that sink of the config (audit.sinks) holds,
+with --head with a file of heads or records: one that the schedule audit_head wrote, a
+copy of a sink, or what the receiver of a webhook has kept. What stands before the newest
+of them was not changed since, whoever could write here; what comes after, nothing
+outside proves. The first record that differs is named.
+
+A FILE that ends with .zip is a bundle (audit bundle): its own sums and chain are checked.
+With --output json it prints one object: file, whole, records, head, broken, first_unproven,
+outside; of a bundle its manifest.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 1 && strings.HasSuffix(args[0], ".zip") {
+				return p.verifyBundle(args[0], heads+sink)
+			}
 			path, err := auditPath(p, c, args)
 			if err != nil {
 				return err
 			}
+			if heads, err = auditOutside(p, c, heads, sink); err != nil {
+				return err
+			}
 			v, err := app.VerifyAudit(path)
 			if err == nil && heads != "" {
-				if v.FirstUnproven, err = app.CoverAudit(path, heads); err != nil {
+				first, held, bad := app.CoverAudit(path, heads)
+				v.FirstUnproven, v.Outside, err = first, &held, bad
+				if err != nil {
 					v.Whole, v.Broken = false, err.Error()
 				}
 			}
@@ -57,16 +75,15 @@ audit_head wrote: what stands before it was not changed since, whoever could wri
 				}
 			} else if whole {
 				p.line("%s: %d records, whole; head %s", escape.Terminal(path), v.Records, v.Head)
-				if heads != "" {
-					p.line("From record %d on, %s proves nothing.", v.FirstUnproven, escape.Terminal(heads))
-				}
 				p.showRuns(v.Runs)
+				p.showOutside(v, heads)
 			}
 			return err
 		},
 	}
 	c.flags(cmd, false)
-	cmd.Flags().StringVar(&heads, "head", "", "compare with the newest head in this `FILE`")
+	cmd.Flags().StringVar(&heads, "head", "", "compare with the heads or records in this `FILE`")
+	cmd.Flags().StringVar(&sink, "sink", "", "compare with what the audit sink of this `NAME` holds")
 	return cmd
 }
 
@@ -84,6 +101,47 @@ func (p *program) showRuns(runs []app.RunState) {
 			p.line("trust run %s: %d records, whole; the main record vouches for all", escape.Terminal(r.ID), r.Records)
 		}
 	}
+}
+
+// auditOutside returns the file to compare with, "" for none.
+func auditOutside(p *program, c configured, heads, sink string) (string, error) {
+	switch {
+	case sink == "":
+		return heads, nil
+	case heads != "":
+		return "", usagef("--head and --sink: give one of them, and run it again for the other")
+	}
+	cfg, err := c.load(p)
+	if err != nil {
+		return "", err
+	}
+	return app.AuditSinkFile(cfg, sink)
+}
+
+// showOutside says what an outside sink proves, and what it does not.
+func (p *program) showOutside(v app.AuditState, heads string) {
+	if v.Outside == nil {
+		return
+	}
+	p.line("%s holds %s; nothing was changed up to record %d.", escape.Terminal(heads), heldWords(*v.Outside), v.Outside.Last.Seq)
+	if v.FirstUnproven > v.Records {
+		p.line("It has the newest record. What comes after record %d it does not prove yet.", v.Records)
+	} else {
+		p.line("From record %d on, %s proves nothing.", v.FirstUnproven, escape.Terminal(heads))
+	}
+	if v.Outside.Earlier > 0 {
+		p.line("Mind: it also holds %d earlier records that ended before this one began. That is right only if they were set aside (samlfailover audit set-aside).", v.Outside.Earlier)
+	}
+	if v.Outside.Unreadable > 0 {
+		p.line("Mind: %d of its lines are no head, such as one that was cut off.", v.Outside.Unreadable)
+	}
+}
+
+func heldWords(o app.AuditOutside) string {
+	if o.Count == 1 {
+		return "1 head"
+	}
+	return fmt.Sprintf("%d heads", o.Count)
 }
 
 func newAuditSetAside(p *program) *cobra.Command {

@@ -176,6 +176,9 @@ func (c foresighted) Describe(doc idp.Document) idp.App {
 	return app
 }
 
+// Restorable implements idp.Restorer.
+func (c foresighted) Restorable(p idp.Pointer) bool { return idp.Restorable(c.Codec, p) }
+
 // Publish implements idp.Publisher.
 func (c foresighted) Publish(doc idp.Document, show bool) ([]idp.Change, error) {
 	return idp.Publish(c.Codec, doc, show)

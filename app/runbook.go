@@ -12,6 +12,8 @@ import (
 
 	"github.com/samlfailover/samlfailover/config"
 	"github.com/samlfailover/samlfailover/control"
+	"github.com/samlfailover/samlfailover/failover/controller"
+	"github.com/samlfailover/samlfailover/failover/move"
 	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/finding"
 	"github.com/samlfailover/samlfailover/idp"
@@ -29,10 +31,15 @@ type RunbookMove = runbook.Move
 // RunbookFormats are what a runbook can be written as.
 func RunbookFormats() []string { return []string{"markdown", "html"} }
 
+// PastMoves returns a federation's moves, newest first; nil where nobody can be
+// asked.
+type PastMoves func(federation string) ([]move.Record, error)
+
 // Runbooks works out the runbooks of one federation, or of all for "". It reads
-// the files in which a controller keeps what it last read, and nothing else: no
-// credential, no network, no controller.
-func Runbooks(c *config.Config, version, name string, now time.Time) ([]Runbook, error) {
+// the files in which a controller keeps what it last read and needs nothing
+// else: no credential, no network, no controller. Only what the last move wrote
+// is in nobody's file: past may be nil, and the runbook says so.
+func Runbooks(c *config.Config, version, name string, past PastMoves, now time.Time) ([]Runbook, error) {
 	feds := c.Federations()
 	if name != "" {
 		f, err := control.Pick(feds, name)
@@ -60,9 +67,53 @@ func Runbooks(c *config.Config, version, name string, now time.Time) ([]Runbook,
 		if err != nil && len(f.Accounts) > 0 {
 			in.Missing = append(in.Missing, missing("Which roles are ready is not known: they were never scanned (samlfailover trust scan does).", err))
 		}
+		if in.Last, err = lastMove(past, f.Name, in.AdminURL); err != nil {
+			in.Missing = append(in.Missing, "Which move was the last, and what it wrote, is not known: "+err.Error())
+		}
 		out = append(out, runbook.New(in))
 	}
 	return out, nil
+}
+
+// lastMove is the newest finished move, nil if there was none.
+func lastMove(past PastMoves, federation string, adminURL func(federation.AppRef) string) (*runbook.LastMove, error) {
+	if past == nil {
+		return nil, errors.New("no controller answered.")
+	}
+	all, err := past(federation)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range all {
+		if r.Result != nil {
+			return &runbook.LastMove{ID: string(r.ID), At: r.Result.Finished, To: r.To, Status: string(r.Result.Status),
+				Remaining: r.Result.HandSteps, Back: r.HandBack(adminURL)}, nil
+		}
+	}
+	return nil, nil
+}
+
+// RunningPast asks the controller that runs on a data folder for past moves; nil
+// if none answers.
+func RunningPast(ctx context.Context, dataDir string) PastMoves {
+	if !Answers(dataDir) {
+		return nil
+	}
+	return func(federation string) ([]move.Record, error) {
+		ctx, cancel := context.WithTimeout(ctx, answerTime)
+		defer cancel()
+		client, err := Dial(dataDir)
+		if err != nil {
+			return nil, err
+		}
+		defer client.Close()
+		h, err := client.History(ctx, control.HistoryRequest{Federation: federation, Limit: 2})
+		var out []move.Record
+		for _, m := range h.Moves {
+			out = append(out, m.Record)
+		}
+		return out, err
+	}
 }
 
 // missing says why a fact could not be had: never read, or not readable now.
@@ -149,9 +200,10 @@ func writeShared(path string, text []byte) (err error) {
 
 // runbook is the job that writes the runbooks. A failure is a finding and stops
 // nothing: what was written before stays.
-func (s *engine) runbook(context.Context) error {
+func (s *engine) runbook(ctx context.Context, moves controller.Moves) error {
 	r := s.o.Config.Runbook
-	books, err := Runbooks(s.o.Config, s.o.Version, "", time.Now().UTC())
+	past := func(federation string) ([]move.Record, error) { return moves.Past(ctx, federation) }
+	books, err := Runbooks(s.o.Config, s.o.Version, "", past, time.Now().UTC())
 	var files []string
 	if err == nil {
 		files, err = WriteRunbooks(r.Dir, books, r.Formats)

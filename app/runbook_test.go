@@ -9,6 +9,7 @@ import (
 
 	"github.com/samlfailover/samlfailover/config"
 	"github.com/samlfailover/samlfailover/control"
+	"github.com/samlfailover/samlfailover/failover/move/memory"
 	"github.com/samlfailover/samlfailover/finding"
 )
 
@@ -29,12 +30,19 @@ store: {dir: `+t.TempDir()+`}
 	return &engine{o: Options{Setup: Setup{Config: c, Log: slog.New(slog.DiscardHandler)}}}
 }
 
+// noMoves is a journal without a move.
+func noMoves(t *testing.T) *memory.Journal {
+	t.Helper()
+	j, _ := memory.New().Lead()
+	return j
+}
+
 func TestRunbookJob(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "paper")
 	s := papered(t, dir)
 	for range 2 { // the second replaces the first
-		if err := s.runbook(t.Context()); err != nil {
+		if err := s.runbook(t.Context(), noMoves(t)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -57,7 +65,7 @@ func TestRunbookJob(t *testing.T) {
 func TestRunbookJobFails(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "paper")
-	if err := papered(t, dir).runbook(t.Context()); err != nil {
+	if err := papered(t, dir).runbook(t.Context(), noMoves(t)); err != nil {
 		t.Fatal(err)
 	}
 	before, err := os.ReadFile(filepath.Join(dir, "runbook-corp.md"))
@@ -66,7 +74,7 @@ func TestRunbookJobFails(t *testing.T) {
 	}
 	s := papered(t, filepath.Join(dir, "runbook-corp.md", "below"))
 	s.o.Config.Runbook.Dir = filepath.Join(dir, "runbook-corp.md")
-	err = s.runbook(t.Context())
+	err = s.runbook(t.Context(), noMoves(t))
 	if !finding.Is(err, finding.RunbookStale) {
 		t.Fatalf("%v", err)
 	}

@@ -28,7 +28,7 @@ func (s *engine) schedule(record *trail, seat *seat) []job {
 		{name: "token_check", when: at.TokenCheck, always: true, run: s.checkTokens},
 		{name: "trust_scan", when: at.TrustScan, run: func(ctx context.Context) error { return s.scanAll(ctx, record) }},
 		{name: "report", when: at.Report, run: func(context.Context) error { return s.report() }},
-		{name: "runbook", when: runbookAt(s.o.Config.Runbook), run: s.runbook},
+		{name: "runbook", when: runbookAt(s.o.Config.Runbook), run: func(ctx context.Context) error { return s.runbook(ctx, seat.use.Moves) }},
 		{name: "audit_head", when: at.AuditHead, always: true, run: func(context.Context) error { return appendHead(at.AuditHeadFile, record.Head()) }},
 	}
 }

@@ -32,6 +32,8 @@ type Input struct {
 	// Missing are facts that could not be had, in words, such as why no roles
 	// are known.
 	Missing []string
+	// Last is the newest move, nil if there is none or nobody could be asked.
+	Last    *LastMove
 	Config  string // digest of the config
 	Version string // of this program
 	Now     time.Time
@@ -48,7 +50,19 @@ type Book struct {
 	Missing      []string        `json:"missing,omitempty"`
 	Apps         []App           `json:"apps"` // the lead first
 	Paths        []Path          `json:"paths"`
+	Last         *LastMove       `json:"last_move,omitempty"`
 	Moves        []Move          `json:"moves"` // one per Region, those last in which every app is already
+}
+
+// LastMove is a finished move: how it ended, what it left to do by hand, and what
+// takes it back by hand.
+type LastMove struct {
+	ID        string              `json:"id"`
+	At        time.Time           `json:"at"`
+	To        signin.Region       `json:"to"`
+	Status    string              `json:"status"`
+	Remaining []failover.HandStep `json:"remaining,omitempty"`
+	Back      []failover.HandStep `json:"back,omitempty"`
 }
 
 // App is one app as it was last read: also what to go back to.
@@ -117,7 +131,7 @@ const maxNames = 60
 func New(in Input) Book {
 	f := in.Federation
 	out := Book{Federation: f.Name, Written: in.Now.UTC(), ConfigDigest: in.Config, Version: in.Version, Regions: f.Regions,
-		Contacts: in.Contacts, Missing: in.Missing}
+		Contacts: in.Contacts, Missing: in.Missing, Last: in.Last}
 	b := builder{in: in, lead: leadOf(f)}
 	order := b.order()
 	for _, ref := range order {

@@ -167,6 +167,8 @@ func hostileInput(t *testing.T, text string) Input {
 	in := input(a, b)
 	in.Federation.Apps[0].Name, in.Apps[0].Ref = text, in.Federation.Apps[0]
 	in.AdminURL = func(federation.AppRef) string { return "javascript:alert(1)//" + text }
+	steps := []failover.HandStep{{App: federation.AppRef{Name: text}, AdminURL: text, Field: text, Current: text, Target: text}}
+	in.Last = &LastMove{ID: text, At: now, To: west, Status: text, Remaining: steps, Back: steps}
 	in.Contacts, in.Missing = []Contact{{text, text}}, []string{text}
 	in.Roles = inventory.Snapshot{TakenAt: now, Accounts: []inventory.AccountScan{{Roles: []inventory.Role{{ARN: text,
 		Regions: []inventory.RegionReadiness{{Region: west, State: inventory.NotReady, Finding: &finding.Finding{Subject: text, What: text, Why: text}}}}}}}}
@@ -231,7 +233,7 @@ func TestOutsideTextDoesNothing(t *testing.T) {
 		}
 	}
 	for i, line := range strings.Split(markdown, "\n") {
-		if strings.HasPrefix(line, "| ") && strings.Count(strings.ReplaceAll(line, `\|`, ""), "|") != 4 {
+		if bars := strings.Count(strings.ReplaceAll(line, `\|`, ""), "|"); strings.HasPrefix(line, "| ") && bars != 4 && bars != 5 {
 			t.Errorf("line %d: the table's row was broken: %s", i, line)
 		}
 	}

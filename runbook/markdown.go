@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/samlfailover/samlfailover/escape"
+	"github.com/samlfailover/samlfailover/failover"
 )
 
 // Markdown renders the book as one page of Markdown (CommonMark with tables).
@@ -130,6 +131,7 @@ func (p *page) back(b Book) {
 	for i, s := range b.goBack() {
 		p.linef("%d. %s", i+1, own(s))
 	}
+	p.last(b.Last)
 	for _, a := range b.Apps {
 		p.linef("")
 		name := text(a.App.Name)
@@ -152,6 +154,32 @@ func (p *page) back(b Book) {
 		for _, w := range a.Warnings {
 			p.linef("- Mind: %s", text(w.Error()))
 		}
+	}
+}
+
+// last writes what the newest move left, and what takes it back.
+func (p *page) last(m *LastMove) {
+	if m == nil {
+		return
+	}
+	p.linef("")
+	p.linef("### The last move: %s, to %s, %s, %s", text(m.ID), m.To, clock(m.At), text(m.Status))
+	p.fields("It left to do by hand:", m.Remaining)
+	p.fields("It is taken back by hand with these values, in the words of the vendor's API:", m.Back)
+}
+
+// fields writes fields of several apps.
+func (p *page) fields(title string, steps []failover.HandStep) {
+	if len(steps) == 0 {
+		return
+	}
+	p.linef("")
+	p.linef("%s", title)
+	p.linef("")
+	p.linef("| app | field | from | set to |")
+	p.linef("|---|---|---|---|")
+	for _, s := range steps {
+		p.linef("| %s | %s | %s | %s |", text(s.App.Name), cell(s.Field), cell(s.Current), cell(s.Target))
 	}
 }
 

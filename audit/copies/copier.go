@@ -149,6 +149,11 @@ func (c *Copier) call(ctx context.Context, f func(context.Context) error) error 
 	case err := <-done:
 		return err
 	case <-ctx.Done():
+		select {
+		case err := <-done: // it has just come back, and ended the context by that
+			return err
+		default:
+		}
 		c.stuck = ended
 		return fmt.Errorf("%w within %s: %w", errHangs, answerTime, ctx.Err())
 	}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -60,6 +61,30 @@ func (s *sink) set(err error, hangs chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.err, s.hangs = err, hangs
+}
+
+func (s *sink) asked() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calls
+}
+
+// locked is a log that is read while it is written.
+type locked struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *locked) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *locked) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 // seen lists the numbers that the sink got.
@@ -157,7 +182,7 @@ func TestCopierHangs(t *testing.T) {
 		l, path := record(t)
 		release := make(chan struct{})
 		s := &sink{hangs: release}
-		log := &bytes.Buffer{}
+		log := &locked{}
 		c := &Copier{Name: "nfs", Path: path, Sink: s, Log: slog.New(slog.NewTextHandler(log, nil))}
 		add(t, l, 1)
 		news, stop := running(t, c)
@@ -172,8 +197,8 @@ func TestCopierHangs(t *testing.T) {
 		if f := c.Findings(); len(f) != 1 || !strings.Contains(f[0].Why, "does not answer") {
 			t.Errorf("%v", f)
 		}
-		if s.calls != 1 || strings.Count(log.String(), "could not be copied") != 1 {
-			t.Errorf("%d calls hang at once; the log:\n%s", s.calls, log)
+		if calls := s.asked(); calls != 1 || strings.Count(log.String(), "could not be copied") != 1 {
+			t.Errorf("%d calls hang at once; the log:\n%s", calls, log)
 		}
 		s.set(nil, nil)
 		close(release)
@@ -273,7 +298,7 @@ func TestAnotherRecord(t *testing.T) {
 type receiver struct {
 	t      *testing.T
 	key    secret.Value
-	status int
+	status atomic.Int32
 	body   bytes.Buffer
 	from   string
 }
@@ -283,10 +308,11 @@ func (r *receiver) Do(_ context.Context, q outbound.Request) (outbound.Response,
 		r.t.Errorf("to %s: %v", q.Path, err)
 	}
 	r.from = q.Header.Get(ControllerHeader)
-	if r.status == http.StatusNoContent {
+	status := int(r.status.Load())
+	if status == http.StatusNoContent {
 		r.body.Write(q.Body)
 	}
-	return outbound.Response{Status: r.status}, nil
+	return outbound.Response{Status: status}, nil
 }
 
 func TestWebhookSink(t *testing.T) {
@@ -294,14 +320,15 @@ func TestWebhookSink(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, path := record(t)
 		add(t, l, 150) // more than one batch
-		r := &receiver{t: t, key: secret.New(strings.Repeat("k", 32)), status: http.StatusTemporaryRedirect}
+		r := &receiver{t: t, key: secret.New(strings.Repeat("k", 32))}
+		r.status.Store(http.StatusTemporaryRedirect)
 		hook := Webhook{Caller: r, Path: "/audit", Secret: r.key, Controller: "ctl-a", Cursor: filepath.Join(t.TempDir(), "cursor")}
 		c := &Copier{Name: "siem", Path: path, Sink: hook}
 		news, stop := running(t, c)
 		if f := c.Findings(); len(f) != 1 || !strings.Contains(f[0].Why, "redirect") || strings.Contains(f[0].Error(), "kkkk") {
 			t.Errorf("a redirect: %v", f)
 		}
-		r.status = http.StatusNoContent
+		r.status.Store(http.StatusNoContent)
 		time.Sleep(longestWait)
 		synctest.Wait()
 		add(t, l, 1)

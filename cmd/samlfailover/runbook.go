@@ -36,8 +36,9 @@ func newRunbookExport(p *program) *cobra.Command {
 and app the admin page, the field, its value as last read and the value to set it to;
 how to see that it worked, how to go back, what to tell the people who sign in, which
 roles will not work there, and how old each of these facts is. It reads the files that a
-controller keeps and asks nobody, so it works with everything else dead. No secret is
-in it. Print it: serve writes it by the clock too, see runbook in the config.
+controller keeps and needs nobody, so it works with everything else dead; a controller
+that runs is asked what the last move wrote, for taking it back by hand. No secret is in
+it. Print it: serve writes it by the clock too, see runbook in the config.
 
 Without --out it is printed, as Markdown unless --format says html. With --out it goes
 to files runbook-FEDERATION.md and .html in that folder, each replaced in one step and
@@ -45,7 +46,7 @@ readable by every user of the machine (mode 0644): who may is for the folder to 
 Without --federation every federation's is written. --output json prints the runbooks'
 content as a list, or with --out {"files":[..]}.`,
 		Args: noArguments,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			formats, err := runbookFormats(format, out)
 			if err != nil {
 				return err
@@ -54,7 +55,7 @@ content as a list, or with --out {"files":[..]}.`,
 			if err != nil {
 				return err
 			}
-			books, err := app.Runbooks(s.Config, buildVersion().Version, c.federation, time.Now().UTC())
+			books, err := app.Runbooks(s.Config, buildVersion().Version, c.federation, app.RunningPast(cmd.Context(), s.Config.Store.Dir), time.Now().UTC())
 			if err != nil {
 				return asUsage(err)
 			}

@@ -14,6 +14,7 @@ import (
 	"github.com/samlfailover/samlfailover/app"
 	"github.com/samlfailover/samlfailover/config"
 	"github.com/samlfailover/samlfailover/failover"
+	"github.com/samlfailover/samlfailover/failover/move"
 	"github.com/samlfailover/samlfailover/inventory"
 	"github.com/samlfailover/samlfailover/sandbox/reqlog"
 	"github.com/samlfailover/samlfailover/secret/secrettest"
@@ -163,7 +164,7 @@ func TestRunbookExample(t *testing.T) {
 		t.Fatal(err1, err2)
 	}
 	cfg.Store.Dir = filepath.Dir(still.Dir)
-	books, err := app.Runbooks(cfg, "v0.0.0-example", name, now)
+	books, err := app.Runbooks(cfg, "v0.0.0-example", name, noMove, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,3 +187,6 @@ func TestRunbookExample(t *testing.T) {
 		}
 	}
 }
+
+// noMove is the past of a federation that never moved.
+func noMove(string) ([]move.Record, error) { return nil, nil }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/samlfailover/samlfailover/failover"
 	"github.com/samlfailover/samlfailover/failover/move"
+	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/finding"
 	"github.com/samlfailover/samlfailover/idp"
 )
@@ -42,6 +43,28 @@ func TestUndoOfAnAppThatWentOn(t *testing.T) {
 	w.wantAt(t, "b", ohio, "theirs")
 	if f := res.Apps[1].Finding; f == nil || f.Code != finding.LaterEdit || !strings.Contains(f.Error(), "us-east-2") || len(res.HandSteps) == 0 {
 		t.Errorf("app b ended as %+v, hand steps %+v", res.Apps[1], res.HandSteps)
+	}
+}
+
+// What an undo would do is told field by field for people too; an undo itself
+// has nothing to take back.
+func TestHandBack(t *testing.T) {
+	t.Parallel()
+	w, past := movedWest(t)
+	got := past.HandBack(func(a federation.AppRef) string { return "https://admin/" + a.ID })
+	if len(got) != 6 || got[0].AdminURL != "https://admin/a" || !strings.Contains(got[0].Current, "us-west-2") || strings.Contains(got[0].Target, "us-west-2") || strings.Contains(got[0].Target, `"`) {
+		t.Errorf("%+v", got)
+	}
+	mustUndo(t, w, past)
+	if got := w.newest(t).HandBack(func(federation.AppRef) string { return "" }); got != nil {
+		t.Errorf("of an undo: %+v", got)
+	}
+}
+
+func mustUndo(t *testing.T, w *world, past move.Record) {
+	t.Helper()
+	if _, err := newMover(t, w.config()).Undo(t.Context(), past, failover.Request{By: "ann", Reason: "ticket 8"}); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -247,13 +247,13 @@ func TestOutsideTextDoesNothing(t *testing.T) {
 func strip(markdown string) string {
 	var b strings.Builder
 	for i := 0; i < len(markdown); i++ {
-		switch {
-		case markdown[i] == '\\':
+		switch markdown[i] {
+		case '\\':
 			i++
 			if i < len(markdown) && !strings.ContainsRune("[]<>`*_|~&:\\", rune(markdown[i])) {
 				b.WriteByte(markdown[i])
 			}
-		case markdown[i] == '`':
+		case '`':
 			n := len(markdown[i:]) - len(strings.TrimLeft(markdown[i:], "`"))
 			rest := markdown[i+n:]
 			end := 0

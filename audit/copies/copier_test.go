@@ -120,7 +120,7 @@ func add(t *testing.T, l *audit.Log, n int) {
 }
 
 // running starts a copier in a bubble; stop ends and joins it.
-func running(t *testing.T, c *Copier) (news chan struct{}, stop func()) {
+func running(t *testing.T, c *Copier) (chan<- struct{}, func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	news, done := make(chan struct{}, 1), make(chan struct{})

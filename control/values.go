@@ -20,6 +20,8 @@ import (
 type (
 	// Decision is what the rules say, with rule, evidence and plan.
 	Decision = failover.Decision
+	// Plan are the exact steps of a move.
+	Plan = failover.Plan
 	// MoveResult is how a move ended.
 	MoveResult = failover.Result
 	// MoveEvent is live progress of a move.

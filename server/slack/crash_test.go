@@ -1,0 +1,227 @@
+package slack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/samlfailover/samlfailover/control"
+	sim "github.com/samlfailover/samlfailover/sandbox/slack"
+)
+
+// takenUp has a controller that acknowledges a move and dies at once, and another
+// one that takes over after a while. It reports what is not as it has to be.
+func takenUp(w *world, after time.Duration) error {
+	w.use.move = carries(w, "move-1", "ada via slack")
+	// The desk is there and nobody works what lies on it: killed after the
+	// acknowledgement.
+	w.app.sit(w.desk)
+	d := w.types("ada", "move us-west-2 it is down")
+	if !d.Acknowledged() {
+		return fmt.Errorf("not acknowledged: %+v", d)
+	}
+	settle(after)
+	next := w.controller()
+	w.running(next, w.desk, func() { settle(time.Minute) })
+	third := w.controller()
+	w.running(third, w.desk, func() { settle(time.Minute) })
+	return errors.Join(called(w, `move us-west-2 "" "it is down"`), wants(w.sees(""), "2 of 2 apps moved", "Console signs in at us-west-2"), empty(w))
+}
+
+// spec 13.1
+func TestKilledBetweenAcknowledgementAndWork(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		if err := takenUp(newWorld(t, nil), 3*time.Minute); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A request that waited for more than ten minutes is not done any more.
+func TestTooOld(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.app.sit(w.desk)
+		w.types("ada", "move us-west-2 it is down")
+		settle(11 * time.Minute)
+		w.running(w.controller(), w.desk, func() {})
+		if err := errors.Join(called(w), wants(w.sees("U0ADA"), "Nothing was done", "waited for 11m"), empty(w)); err != nil {
+			t.Error(err)
+		}
+		if err := takenUp(newWorld(t, nil), 11*time.Minute); err == nil {
+			t.Error("the check of what is taken up does not see that it was too old")
+		}
+	})
+}
+
+// lost is a desk on which nothing stays.
+type lost struct{ Desk }
+
+func (lost) Put(context.Context, string, []byte) error { return nil }
+
+// unmarked is a desk that does not note that work was begun.
+type unmarked struct{ Desk }
+
+func (u unmarked) Put(ctx context.Context, key string, value []byte) error {
+	if strings.Contains(string(value), `"begun"`) {
+		return nil
+	}
+	return u.Desk.Put(ctx, key, value)
+}
+
+func (unmarked) Delete(context.Context, ...string) error { return nil }
+
+func TestDeskSaboteurs(t *testing.T) {
+	t.Parallel()
+	for why, wrap := range map[string]func(Desk) Desk{
+		"nothing stays on the desk":        func(d Desk) Desk { return lost{d} },
+		"nobody notes that work was begun": func(d Desk) Desk { return unmarked{d} },
+	} {
+		t.Run(why, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				if err := takenUp(newWorld(t, func(w *world) { w.desk = wrap(w.desk) }), time.Minute); err == nil {
+					t.Error("the check does not see it")
+				}
+			})
+		})
+	}
+}
+
+// cutOff has a controller that stops in the middle of what it does.
+func cutOff(w *world, text string, then func()) {
+	ctx, kill := context.WithCancel(w.t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); w.app.Run(ctx, w.desk) }()
+	synctest.Wait()
+	w.types("ada", text)
+	settle(2 * time.Second)
+	kill()
+	<-done
+	then()
+	w.running(w.controller(), w.desk, func() { settle(2 * time.Minute) })
+}
+
+// Stopped in the middle of a move, the next one does not move again: it waits
+// for the move that is in the journal and ends the same message in the true
+// state.
+func TestCutOffInAMove(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.use.move = func(ctx context.Context, r control.MoveRequest, follow func(control.MoveEvent)) (control.MoveAnswer, error) {
+			follow(control.MoveEvent{Time: time.Now(), App: "Console", Text: "Console is being written"})
+			w.use.change(func(c *cases) { c.history = []control.PastMove{journalled("move-1", "ada via slack", r.Reason, nil)} })
+			<-ctx.Done()
+			return control.MoveAnswer{}, ctx.Err()
+		}
+		cutOff(w, "move us-west-2 it is down", func() {
+			time.AfterFunc(30*time.Second, func() { // the leader carries it on
+				res := result("move-1")
+				w.use.change(func(c *cases) { c.history[0].Result, c.status = &res, standing("us-west-2") })
+			})
+		})
+		all := w.slack.Messages(incident, "")
+		if len(all) != 1 {
+			t.Fatalf("%d messages: %s", len(all), w.sees(""))
+		}
+		if err := errors.Join(called(w, `move us-west-2 "" "it is down"`), wants(all[0].All(), "2 of 2 apps moved"), wants(strings.Join(all[0].Past, ""), "Console is being written"), empty(w)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Stopped before anything was in the journal, nothing was moved, and that is
+// what is said.
+func TestCutOffBeforeTheJournal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.use.move = func(ctx context.Context, _ control.MoveRequest, _ func(control.MoveEvent)) (control.MoveAnswer, error) {
+			<-ctx.Done()
+			return control.MoveAnswer{}, ctx.Err()
+		}
+		cutOff(w, "move us-west-2 it is down", func() {})
+		if err := errors.Join(called(w, `move us-west-2 "" "it is down"`), wants(w.sees("U0ADA"), "Nothing was moved", "no such move is in its record"), empty(w)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestCutOffInAVote(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.use.proposals = []Proposal{openProposal("prop-1")}
+		w.use.approve = func(ctx context.Context, a control.Actor, _ VoteRequest, _ func(control.MoveEvent)) (VoteAnswer, error) {
+			w.use.change(func(c *cases) { c.proposals[0].State, c.proposals[0].Votes = stateApproved, []string{a.String()} })
+			<-ctx.Done()
+			return VoteAnswer{}, ctx.Err()
+		}
+		cutOff(w, "approve prop-1", func() {
+			time.AfterFunc(30*time.Second, func() {
+				res := result("move-1")
+				w.use.change(func(c *cases) {
+					c.proposals[0].State, c.proposals[0].Move = "done", "move-1"
+					c.history = []control.PastMove{journalled("move-1", "controller", "r", &res)}
+				})
+			})
+		})
+		if err := errors.Join(called(w, `approve prop-1 "" ""`), wants(w.sees(""), "2 of 2 apps moved", "done: 1 of 1 approvals"), empty(w)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestCutOffInAPause(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(w *world) { w.use.status = standing("us-east-1") })
+		r := request{key: "k", came: time.Now(), team: team, channel: incident, user: "U0ADA", text: "pause 2h because", begun: time.Now()}
+		d, err := w.slack.Type(t.Context(), "ada", incident, "/samlfailover status")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.answer = secretOf(d)
+		if err := w.desk.Put(t.Context(), r.key, r.keep()); err != nil {
+			t.Fatal(err)
+		}
+		w.leading(func() {})
+		if err := errors.Join(called(w), wants(w.sees(""), "was stopped while it worked on this request (pause)", "no pause and no lock"), empty(w)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Slack tries again when it was not acknowledged in time; nothing is done twice.
+func TestSlackTriesAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		slow := 0
+		w := newWorld(t, nil)
+		h := w.app.Handler()
+		w.hosts["127.0.0.1:1"] = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			h.ServeHTTP(rw, r)
+			if slow++; slow < 3 {
+				pause(r.Context(), 4*time.Second) // the answer is late
+			}
+		})
+		var d sim.Delivery
+		w.leading(func() {
+			var err error
+			if d, err = w.slack.Type(t.Context(), "ada", incident, "/samlfailover pause 2h because"); err != nil {
+				t.Error(err)
+			}
+		})
+		if err := called(w, `pause 2h "" "because"`); err != nil || d.Tries != 3 || !d.Acknowledged() {
+			t.Errorf("%+v, %v", d, err)
+		}
+	})
+}

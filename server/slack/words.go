@@ -1,0 +1,434 @@
+package slack
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/samlfailover/samlfailover/control"
+)
+
+// clock shows a moment.
+func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+
+// ago shows how long ago something was.
+func ago(now, t time.Time) string { return max(0, now.Sub(t)).Round(time.Second).String() + " ago" }
+
+// line makes a message of one line.
+func line(format string, args ...any) message {
+	var p page
+	p.say(fmt.Sprintf(format, args...))
+	return p.message()
+}
+
+// refusal tells why something was not done, in control's words, with its kind
+// and rule.
+func refusal(err error) message {
+	var p page
+	var typo *usageError
+	var f *control.Failure
+	switch {
+	case errors.As(err, &typo):
+		p.say(typo.Error())
+	case errors.As(err, &f):
+		head := string(f.Kind)
+		if f.Rule != "" {
+			head += " [" + f.Rule + "]"
+		}
+		p.say(head + ": " + f.Message)
+	default:
+		p.say(string(control.Failed) + ": " + err.Error())
+	}
+	return p.message()
+}
+
+// decision tells what the rules say, as failover's own explanation begins.
+func (p *page) decision(d control.Decision) {
+	head := string(d.Outcome)
+	if d.Rule != "" {
+		head += " [" + d.Rule + "]"
+	}
+	p.say(head + ": " + d.Why)
+	if d.WouldChange != "" {
+		p.say("what would change this: " + d.WouldChange)
+	}
+}
+
+func (p *page) findings(all []control.Finding) {
+	for _, f := range all {
+		p.say("• " + f.Error())
+	}
+}
+
+func (p *page) brakes(all []control.Brake, now time.Time) {
+	for _, b := range all {
+		if b.Holds(now) {
+			p.say(string(b.Kind) + " " + b.ID + ": " + b.String())
+		}
+	}
+}
+
+// plan tells the steps of a move. What a terminal would show is shown.
+func (p *page) plan(pl *control.Plan) {
+	if pl == nil {
+		return
+	}
+	for _, l := range pl.Lines() {
+		p.say(l)
+	}
+}
+
+// standing tells who leads, where there is more than one who could.
+func (p *page) standing(s control.Status) {
+	if s.Store != nil && !s.Store.Standing.Leads {
+		p.say(s.Store.Standing.Words())
+	}
+}
+
+// chosen returns the federations of a status that a command names, all for "".
+func chosen(s control.Status, name string) ([]control.FederationStatus, error) {
+	if name == "" {
+		if len(s.Federations) == 0 {
+			return nil, &control.Failure{Kind: control.NotFound, Message: "no federation is known here under your name; next: have a role in one added under people in the config"}
+		}
+		return s.Federations, nil
+	}
+	var names []string
+	for _, f := range s.Federations {
+		if f.Name == name {
+			return []control.FederationStatus{f}, nil
+		}
+		names = append(names, f.Name)
+	}
+	return nil, &control.Failure{Kind: control.NotFound, Message: fmt.Sprintf("no federation is called %q; the config has: %s", name, strings.Join(names, ", "))}
+}
+
+// apps tells where people sign in, as last read from the identity providers.
+func (p *page) apps(f control.FederationStatus, now time.Time) {
+	for _, a := range f.Apps {
+		at := "is nowhere that is known"
+		if !a.Region.IsZero() {
+			at = "signs in at " + a.Region.String()
+		}
+		if a.ReadAt.IsZero() {
+			at += " (never read)"
+		} else {
+			at += " (read " + ago(now, a.ReadAt) + ")"
+		}
+		p.say(a.App + " " + at)
+		if a.Error != nil {
+			p.say("• " + a.Error.Error())
+		}
+	}
+}
+
+func statusPage(s control.Status, name string) (message, error) {
+	feds, err := chosen(s, name)
+	if err != nil {
+		return message{}, err
+	}
+	var p page
+	for _, f := range feds {
+		p.gap()
+		p.head(f.Name + ", mode " + string(f.Mode))
+		if f.Moving {
+			p.say("a move is running")
+		}
+		p.apps(f, s.At)
+		for _, r := range f.Regions {
+			p.say(regionLine(r))
+		}
+		p.decision(f.Decision)
+		p.brakes(f.Brakes, s.At)
+		for _, n := range f.Notes {
+			p.say(n)
+		}
+	}
+	p.standing(s)
+	return p.message(), nil
+}
+
+func regionLine(r control.RegionStatus) string {
+	out := r.Region.String() + " " + string(r.State)
+	if r.Suspect {
+		out += ", suspect"
+	}
+	if !r.Since.IsZero() {
+		out += " since " + clock(r.Since)
+	}
+	if r.Reason != "" {
+		out += ": " + r.Reason
+	}
+	return out
+}
+
+// regionsOf returns the Regions of a federation that a command asks about.
+func regionsOf(f control.FederationStatus, region string) ([]control.RegionStatus, error) {
+	if region == "" {
+		return f.Regions, nil
+	}
+	var names []string
+	for _, r := range f.Regions {
+		if r.Region.String() == region {
+			return []control.RegionStatus{r}, nil
+		}
+		names = append(names, r.Region.String())
+	}
+	return nil, &control.Failure{Kind: control.NotFound, Message: fmt.Sprintf("%.40q is not a Region of federation %s; it has %s", region, f.Name, strings.Join(names, ", "))}
+}
+
+func healthPage(s control.Status, name, region string) (message, error) {
+	feds, err := chosen(s, name)
+	if err != nil {
+		return message{}, err
+	}
+	var p page
+	for _, f := range feds {
+		p.gap()
+		p.head(f.Name + ": what the probes say")
+		regions, err := regionsOf(f, region)
+		if err != nil {
+			return message{}, err
+		}
+		for _, r := range regions {
+			p.say(regionLine(r))
+			if r.Verdict != nil {
+				p.say(fmt.Sprintf("• %d of %d vantages for healthy, %d for unhealthy", r.Verdict.For, r.Verdict.Configured, r.Verdict.Against))
+			}
+		}
+	}
+	p.standing(s)
+	return p.message(), nil
+}
+
+func readinessPage(s control.Status, name, region string) (message, error) {
+	feds, err := chosen(s, name)
+	if err != nil {
+		return message{}, err
+	}
+	var p page
+	for _, f := range feds {
+		p.gap()
+		p.head(f.Name + ": roles that could serve a Region")
+		regions, err := regionsOf(f, region)
+		if err != nil {
+			return message{}, err
+		}
+		for _, r := range regions {
+			if r.ScannedAt.IsZero() {
+				p.say(r.Region.String() + ": never scanned; run: samlfailover trust scan")
+				continue
+			}
+			p.say(fmt.Sprintf("%s: %d of %d roles are ready (scanned %s)", r.Region, r.Ready, r.Roles, ago(s.At, r.ScannedAt)))
+			if region != "" || len(regions) == 1 {
+				p.findings(r.NotReady)
+			}
+		}
+	}
+	return p.message(), nil
+}
+
+func planPage(d control.Decision) message {
+	var p page
+	p.head("Plan for " + d.Federation)
+	p.plan(d.Plan)
+	p.gap()
+	p.decision(d)
+	p.brakes(d.Brakes, d.At)
+	p.findings(d.Findings)
+	return p.message()
+}
+
+func explainPage(e control.Explanation) message {
+	var p page
+	p.head(e.Federation + ": why")
+	for _, l := range e.Lines {
+		p.say(l)
+	}
+	if e.Region != nil {
+		p.gap()
+		p.say(regionLine(*e.Region))
+	}
+	return p.message()
+}
+
+func historyPage(h control.History, now time.Time) message {
+	var p page
+	p.head("Moves, newest first")
+	if len(h.Moves) == 0 {
+		p.say("none yet")
+	}
+	for _, m := range h.Moves {
+		p.gap()
+		p.past(m, now)
+	}
+	if h.More > 0 {
+		p.say(fmt.Sprintf("and %d older ones", h.More))
+	}
+	return p.message()
+}
+
+// past tells one move as the journal keeps it.
+func (p *page) past(m control.PastMove, now time.Time) {
+	what := string(m.Cause) + " of " + m.Federation + " to " + m.To.String()
+	if m.Undoes != "" {
+		what = "undo of " + string(m.Undoes) + " in " + m.Federation
+	}
+	p.say(fmt.Sprintf("%s: %s, begun %s by %s", m.ID, what, ago(now, m.Started), m.By))
+	p.say("reason: " + m.Reason)
+	if m.Result == nil {
+		p.say("it has not ended")
+		return
+	}
+	p.result(*m.Result)
+	if len(m.Remaining) > 0 {
+		p.say(fmt.Sprintf("%d steps are left to do by hand; see: samlfailover history %s", len(m.Remaining), m.ID))
+	}
+}
+
+// result tells how a move ended.
+func (p *page) result(r control.MoveResult) {
+	p.say(fmt.Sprintf("%d of %d apps moved to %s: %s, proof %s", r.Moved(), r.Meant(), r.To, r.Status, r.Proof))
+	if r.Why != "" {
+		p.say(r.Why)
+	}
+	for _, a := range r.Apps {
+		if a.Finding != nil {
+			p.say("• " + a.App.Name + ": " + a.Finding.Error())
+		}
+	}
+	for _, h := range r.HandSteps {
+		p.say(fmt.Sprintf("• by hand: %s, %s: %s -> %s %s", h.App.Name, h.Field, h.Current, h.Target, h.AdminURL))
+	}
+}
+
+func (p *page) brake(b control.Brake) { p.say(string(b.Kind) + " " + b.ID + ": " + b.String()) }
+
+func pausedPage(a control.BrakeAnswer) message {
+	var p page
+	p.head("Paused")
+	p.brake(a.Brake)
+	if len(a.Moving) > 0 {
+		p.say("a move that runs already goes on: " + strings.Join(a.Moving, ", "))
+	}
+	return p.message()
+}
+
+func resumedPage(a control.ReleaseAnswer) message {
+	var p page
+	if len(a.Released) == 0 {
+		p.head("Nothing was paused")
+	} else {
+		p.head("Released")
+	}
+	for _, b := range a.Released {
+		p.brake(b)
+	}
+	if len(a.Left) > 0 {
+		p.gap()
+		p.say("still in force:")
+	}
+	for _, b := range a.Left {
+		p.brake(b)
+	}
+	return p.message()
+}
+
+func helpPage(name, about string) message {
+	if name == "" {
+		name = "/samlfailover"
+	}
+	var p page
+	p.head(name)
+	all := verbs()
+	if v, ok := find(about); ok {
+		all = []verb{v}
+	}
+	for _, v := range all {
+		p.say(strings.TrimSpace(name+" "+v.name+" "+v.takes) + " - " + v.says)
+	}
+	if about == "" {
+		p.say("Nobody can be reached through Slack while Slack is down: the command line does all of this too.")
+	}
+	return p.message()
+}
+
+// proposalPage tells a proposal as control has it now; the buttons are there
+// only while it is open.
+func proposalPage(r Proposal) message {
+	var p page
+	p.proposal(r)
+	return p.message()
+}
+
+func (p *page) proposal(r Proposal) {
+	p.head("Proposal " + r.ID + " for " + r.Federation)
+	p.say(fmt.Sprintf("by %s, %s; it expires %s", r.By, clock(r.Created), clock(r.Expires)))
+	if r.Reason != "" {
+		p.say("reason: " + r.Reason)
+	}
+	p.plan(r.Plan)
+	p.gap()
+	p.say(fmt.Sprintf("%s: %d of %d approvals", r.State, len(r.Votes), r.Need))
+	for _, v := range r.Votes {
+		p.say("• approved by " + v)
+	}
+	if r.Why != "" {
+		p.say(r.Why)
+	}
+	if r.Move != "" {
+		p.say("carried out as move " + r.Move)
+	}
+	if r.State == stateOpen && r.Digest != "" {
+		p.buttons = []button{
+			{Type: "button", Text: plainText("Approve"), Action: actionApprove, Value: r.ID + " " + r.Digest, Style: "primary", Confirm: ask(r)},
+			{Type: "button", Text: plainText("Reject"), Action: actionReject, Value: r.ID + " " + r.Digest, Style: "danger"},
+		}
+	}
+}
+
+// The states of a proposal that make a difference here.
+const (
+	stateOpen     = "open"
+	stateApproved = "approved" // it is being carried out
+)
+
+// ask is the question before an approval.
+func ask(r Proposal) *confirmation {
+	where := r.Federation
+	if r.Plan != nil {
+		where += ": " + r.Plan.Route()
+	}
+	return &confirmation{Title: plainText("Approve this move?"), Text: plainText(clip(where, 200) + ". With enough approvals it begins at once."),
+		Confirm: plainText("Approve"), Deny: plainText("Not now")}
+}
+
+func proposalsPage(l ProposalList) message {
+	var p page
+	switch len(l.Proposals) {
+	case 0:
+		p.say("No proposal is waiting.")
+	case 1:
+		p.proposal(l.Proposals[0])
+	default:
+		p.head("Proposals")
+		for _, r := range l.Proposals {
+			p.say(fmt.Sprintf("%s for %s by %s: %s, %d of %d approvals, expires %s", r.ID, r.Federation, r.By, r.State, len(r.Votes), r.Need, clock(r.Expires)))
+		}
+		p.say("Type approve ID or reject ID; with one proposal this list has buttons.")
+	}
+	return p.message()
+}
+
+// userText tells what to tell the people who sign in (spec 9.4).
+func (p *page) userText(lines []string) {
+	if len(lines) == 0 {
+		return
+	}
+	p.gap()
+	p.head("Tell the people who sign in")
+	for _, l := range lines {
+		p.say(l)
+	}
+}

@@ -44,9 +44,9 @@ func verbs() []verb {
 		{verbStatus, "[in FEDERATION]", "where people sign in now, and what the controller would do", false, readFederation},
 		{verbPlan, "REGION [in FEDERATION]", "what a move would change, and whether a rule would hold it", false, readPlan},
 		{verbMove, "REGION [in FEDERATION] REASON", "move the apps; where approvals are needed it becomes a proposal", true, readMove},
-		{verbProposals, "[in FEDERATION]", "what waits for a decision, with its buttons", false, readFederation},
+		{verbProposals, "[ID] [in FEDERATION]", "what waits for a decision; one of them with its buttons", false, readProposals},
 		{verbApprove, "ID [COMMENT]", "approve a proposal; with enough approvals it is carried out", true, readVote},
-		{verbReject, "ID [COMMENT]", "reject a proposal", true, readVote},
+		{verbReject, "ID REASON", "reject a proposal", true, readReject},
 		{verbPause, "TIME [in FEDERATION] REASON", "keep moves from starting for a time, such as 2h", true, readPause},
 		{verbResume, "[ID | all | in FEDERATION]", "release pauses", true, readResume},
 		{verbReadiness, "[REGION] [in FEDERATION]", "how many roles could serve a Region, and why the others could not", false, readRegion},
@@ -217,6 +217,27 @@ func readVote(w *words, c *command) error {
 	}
 	c.reason = w.all()
 	return nil
+}
+
+// readReject reads a vote that says why.
+func readReject(w *words, c *command) error {
+	if err := readVote(w, c); err != nil {
+		return err
+	}
+	if c.reason == "" {
+		return wrong(c.verb, "say why: the reason goes into the record that others will read")
+	}
+	return nil
+}
+
+// readProposals reads [ID] [in FEDERATION].
+func readProposals(w *words, c *command) error {
+	if next := w.peek(); next != "" && !strings.EqualFold(next, "in") {
+		if c.id = w.next(); !idShape.MatchString(c.id) {
+			return wrong(c.verb, "%s is not the id of a proposal", quoted(c.id))
+		}
+	}
+	return w.in(c)
 }
 
 func readPause(w *words, c *command) error {

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/samlfailover/samlfailover/approval"
 	"github.com/samlfailover/samlfailover/control"
 	sim "github.com/samlfailover/samlfailover/sandbox/slack"
 )
@@ -159,11 +160,13 @@ func TestCutOffInAVote(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil)
-		w.use.proposals = []Proposal{openProposal("prop-1")}
-		w.use.approve = func(ctx context.Context, a control.Actor, _ VoteRequest, _ func(control.MoveEvent)) (VoteAnswer, error) {
-			w.use.change(func(c *cases) { c.proposals[0].State, c.proposals[0].Votes = stateApproved, []string{a.String()} })
+		w.use.proposals = []approval.Proposal{openProposal("prop-1")}
+		w.use.approve = func(ctx context.Context, a control.Actor, _ control.VoteRequest, _ func(control.MoveEvent)) (control.VoteAnswer, error) {
+			w.use.change(func(c *cases) {
+				c.proposals[0].State, c.proposals[0].Votes = approval.Approved, []approval.Vote{{Person: a.Person, Name: a.Name, Way: a.Way}}
+			})
 			<-ctx.Done()
-			return VoteAnswer{}, ctx.Err()
+			return control.VoteAnswer{}, ctx.Err()
 		}
 		cutOff(w, "approve prop-1", func() {
 			time.AfterFunc(30*time.Second, func() {

@@ -247,7 +247,7 @@ func (a *App) look(ctx context.Context, actor control.Actor, r request, c comman
 		h, err := u.History(ctx, actor, control.HistoryRequest{Federation: c.federation, Move: c.id, Limit: c.count})
 		return historyPage(h, time.Now()), err
 	case verbProposals:
-		l, err := u.Proposals(ctx, actor, ProposalsRequest{Federation: c.federation})
+		l, err := u.Proposals(ctx, actor, control.ProposalsRequest{Federation: c.federation, ID: c.id})
 		return proposalsPage(l), err
 	}
 	return message{}, fmt.Errorf("%s has no answer", c.verb)

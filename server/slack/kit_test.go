@@ -18,6 +18,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/samlfailover/samlfailover/approval"
 	"github.com/samlfailover/samlfailover/control"
 	"github.com/samlfailover/samlfailover/outbound"
 	"github.com/samlfailover/samlfailover/people"
@@ -43,8 +44,8 @@ type cases struct {
 	actors    []control.Actor
 	move      func(ctx context.Context, r control.MoveRequest, follow func(control.MoveEvent)) (control.MoveAnswer, error)
 	plan      func(control.MoveRequest) (control.Decision, error)
-	approve   func(ctx context.Context, a control.Actor, r VoteRequest, follow func(control.MoveEvent)) (VoteAnswer, error)
-	proposals []Proposal
+	approve   func(ctx context.Context, a control.Actor, r control.VoteRequest, follow func(control.MoveEvent)) (control.VoteAnswer, error)
+	proposals []approval.Proposal
 	history   []control.PastMove
 	status    control.Status
 	fails     error // what every use case that can fails with
@@ -124,37 +125,37 @@ func (c *cases) Resume(_ context.Context, a control.Actor, r control.ReleaseRequ
 	return control.ReleaseAnswer{}, c.fails
 }
 
-func (c *cases) Proposals(_ context.Context, _ control.Actor, r ProposalsRequest) (ProposalList, error) {
+func (c *cases) Proposals(_ context.Context, _ control.Actor, r control.ProposalsRequest) (control.ProposalList, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	out := ProposalList{}
+	out := control.ProposalList{}
 	for _, p := range c.proposals {
-		if (r.ID == "" || r.ID == p.ID) && (r.All || p.State == stateOpen) {
+		if (r.ID == "" || r.ID == p.ID) && (r.All || r.ID != "" || !p.State.Final()) {
 			out.Proposals = append(out.Proposals, p)
 		}
 	}
 	return out, nil
 }
 
-func (c *cases) Approve(ctx context.Context, a control.Actor, r VoteRequest, follow func(control.MoveEvent)) (VoteAnswer, error) {
+func (c *cases) Approve(ctx context.Context, a control.Actor, r control.VoteRequest, follow func(control.MoveEvent)) (control.VoteAnswer, error) {
 	c.note(a, "approve %s %q %q", r.ID, r.Digest, r.Comment)
 	if c.approve != nil {
 		return c.approve(ctx, a, r, follow)
 	}
-	return VoteAnswer{}, c.fails
+	return control.VoteAnswer{}, c.fails
 }
 
-func (c *cases) Reject(_ context.Context, a control.Actor, r VoteRequest) (VoteAnswer, error) {
+func (c *cases) Reject(_ context.Context, a control.Actor, r control.VoteRequest) (control.VoteAnswer, error) {
 	c.note(a, "reject %s %q %q", r.ID, r.Digest, r.Comment)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i, p := range c.proposals {
 		if p.ID == r.ID {
-			c.proposals[i].State, c.proposals[i].Why = "rejected", "rejected by "+a.Name
-			return VoteAnswer{Proposal: c.proposals[i]}, c.fails
+			c.proposals[i].State, c.proposals[i].Why = approval.Rejected, "rejected by "+a.Name+": "+r.Comment
+			return control.VoteAnswer{Proposal: c.proposals[i]}, c.fails
 		}
 	}
-	return VoteAnswer{}, c.fails
+	return control.VoteAnswer{}, c.fails
 }
 
 // staff maps Slack users to persons.

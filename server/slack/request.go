@@ -129,6 +129,7 @@ type payload struct {
 	} `json:"channel"`
 	Container struct {
 		Message string `json:"message_ts"`
+		Own     bool   `json:"is_ephemeral"` // seen by one person alone: it cannot be edited
 	} `json:"container"`
 	Actions []struct {
 		ID    string `json:"action_id"`
@@ -170,6 +171,9 @@ func clicked(body []byte) (request, error) {
 	}
 	r := request{key: keyOf(body), team: p.Team.ID, channel: p.Channel.ID, user: p.User.ID, answer: secret.New(p.Answer),
 		click: &click{Action: a.ID, ID: id, Digest: digest, Message: p.Container.Message}}
+	if p.Container.Own {
+		r.click.Message = ""
+	}
 	if len(r.click.Message) > longestID {
 		return request{}, errors.New("the id of the message is too long")
 	}

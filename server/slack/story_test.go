@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/samlfailover/samlfailover/approval"
 	"github.com/samlfailover/samlfailover/control"
 	"github.com/samlfailover/samlfailover/federation"
 	sim "github.com/samlfailover/samlfailover/sandbox/slack"
@@ -141,7 +142,7 @@ func TestRefusalsAreControlsOwn(t *testing.T) {
 		{errors.New("read the journal: no majority"), "failed: read the journal: no majority"},
 	}
 	for _, f := range failures {
-		for _, text := range []string{"plan us-west-2", "explain", "history", "move us-west-2 because", "pause 2h because", "resume", "approve prop-1", "reject prop-1"} {
+		for _, text := range []string{"plan us-west-2", "explain", "history", "move us-west-2 because", "pause 2h because", "resume", "approve prop-1", "reject prop-1 no"} {
 			t.Run(text+"/"+f.want, func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
@@ -306,12 +307,12 @@ func TestSlackThatDoesNotAnswer(t *testing.T) {
 }
 
 // open is a proposal of the controller.
-func openProposal(id string) Proposal {
-	return Proposal{ID: id, Federation: "workforce", Digest: "00ffab", By: "controller", Created: time.Now(), Expires: time.Now().Add(time.Hour), Need: 1, State: stateOpen}
+func openProposal(id string) approval.Proposal {
+	return approval.Proposal{ID: id, Federation: "workforce", Digest: "00ffab", By: approval.Itself(), Created: time.Now(), Expires: time.Now().Add(time.Hour), Need: 1, State: approval.Open}
 }
 
 // shown posts a proposal with its buttons, as proposals does, for everybody.
-func shown(w *world, p Proposal) sim.Message {
+func shown(w *world, p approval.Proposal) sim.Message {
 	w.t.Helper()
 	if _, err := w.app.wire.post(w.t.Context(), incident, proposalPage(p)); err != nil {
 		w.t.Fatal(err)
@@ -321,18 +322,18 @@ func shown(w *world, p Proposal) sim.Message {
 }
 
 // approves plays an approval that is enough: the move is carried out.
-func approves(w *world) func(context.Context, control.Actor, VoteRequest, func(control.MoveEvent)) (VoteAnswer, error) {
-	return func(ctx context.Context, a control.Actor, r VoteRequest, follow func(control.MoveEvent)) (VoteAnswer, error) {
-		var p Proposal
+func approves(w *world) func(context.Context, control.Actor, control.VoteRequest, func(control.MoveEvent)) (control.VoteAnswer, error) {
+	return func(ctx context.Context, a control.Actor, r control.VoteRequest, follow func(control.MoveEvent)) (control.VoteAnswer, error) {
+		var p approval.Proposal
 		w.use.change(func(c *cases) {
-			c.proposals[0].Votes, c.proposals[0].State = append(c.proposals[0].Votes, a.String()), stateApproved
+			c.proposals[0].Votes, c.proposals[0].State = append(c.proposals[0].Votes, approval.Vote{Person: a.Person, Name: a.Name, Way: a.Way}), approval.Approved
 		})
 		answer, err := carries(w, "move-1", "controller")(ctx, control.MoveRequest{Reason: "the controller's own"}, follow)
 		w.use.change(func(c *cases) {
 			c.proposals[0].State, c.proposals[0].Move = "done", "move-1"
 			p = c.proposals[0]
 		})
-		return VoteAnswer{Proposal: p, Move: &answer}, err
+		return control.VoteAnswer{Proposal: p, Move: &answer}, err
 	}
 }
 
@@ -340,7 +341,7 @@ func TestApproveByButton(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil)
-		w.use.proposals, w.use.approve = []Proposal{openProposal("prop-1")}, approves(w)
+		w.use.proposals, w.use.approve = []approval.Proposal{openProposal("prop-1")}, approves(w)
 		w.leading(func() {
 			m := shown(w, w.use.proposals[0])
 			for range 2 { // a double click
@@ -370,12 +371,12 @@ func TestRefusedClick(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil)
-		w.use.proposals = []Proposal{openProposal("prop-1")}
-		w.use.approve = func(context.Context, control.Actor, VoteRequest, func(control.MoveEvent)) (VoteAnswer, error) {
+		w.use.proposals = []approval.Proposal{openProposal("prop-1")}
+		w.use.approve = func(context.Context, control.Actor, control.VoteRequest, func(control.MoveEvent)) (control.VoteAnswer, error) {
 			w.use.change(func(c *cases) {
 				c.proposals[0].State, c.proposals[0].Why = "void", "the apps are not what was approved"
 			})
-			return VoteAnswer{}, &control.Failure{Kind: control.Held, Rule: "approval", Message: "you proposed this move yourself"}
+			return control.VoteAnswer{}, &control.Failure{Kind: control.Held, Rule: "approval", Message: "you proposed this move yourself"}
 		}
 		w.leading(func() {
 			m := shown(w, w.use.proposals[0])
@@ -394,12 +395,12 @@ func TestRejectByButton(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil)
-		w.use.proposals = []Proposal{openProposal("prop-1")}
+		w.use.proposals = []approval.Proposal{openProposal("prop-1")}
 		w.leading(func() {
 			m := shown(w, w.use.proposals[0])
 			w.clicks("grace", m.TS, "Reject")
 		})
-		if err := errors.Join(called(w, `reject prop-1 "00ffab" ""`), wants(w.sees(""), "rejected by grace")); err != nil {
+		if err := errors.Join(called(w, `reject prop-1 "00ffab" "pressed Reject in Slack, without a word"`), wants(w.sees(""), "rejected by grace")); err != nil {
 			t.Error(err)
 		}
 	})
@@ -426,7 +427,7 @@ func TestFollowerSaysWhoLeads(t *testing.T) {
 		w := newWorld(t, func(w *world) {
 			w.use.status = standing("us-east-1")
 			w.use.status.Store = &control.StoreReport{Standing: control.Standing{Name: "ctl-b", Leader: "ctl-a"}}
-			w.use.proposals = []Proposal{openProposal("prop-1")}
+			w.use.proposals = []approval.Proposal{openProposal("prop-1")}
 		})
 		w.running(w.app, nil, func() {
 			d := w.types("ada", "move us-west-2 it is down")

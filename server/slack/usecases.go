@@ -32,9 +32,9 @@ type Acting interface {
 
 // Deciding are the use cases about proposals.
 type Deciding interface {
-	Proposals(ctx context.Context, actor control.Actor, r ProposalsRequest) (ProposalList, error)
-	Approve(ctx context.Context, actor control.Actor, r VoteRequest, follow func(control.MoveEvent)) (VoteAnswer, error)
-	Reject(ctx context.Context, actor control.Actor, r VoteRequest) (VoteAnswer, error)
+	Proposals(ctx context.Context, actor control.Actor, r control.ProposalsRequest) (control.ProposalList, error)
+	Approve(ctx context.Context, actor control.Actor, r control.VoteRequest, follow func(control.MoveEvent)) (control.VoteAnswer, error)
+	Reject(ctx context.Context, actor control.Actor, r control.VoteRequest) (control.VoteAnswer, error)
 }
 
 // People finds the person behind a Slack user, who is known by workspace and

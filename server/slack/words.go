@@ -6,7 +6,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/samlfailover/samlfailover/approval"
 	"github.com/samlfailover/samlfailover/control"
+	"github.com/samlfailover/samlfailover/escape"
 )
 
 // clock shows a moment.
@@ -356,31 +358,31 @@ func helpPage(name, about string) message {
 
 // proposalPage tells a proposal as control has it now; the buttons are there
 // only while it is open.
-func proposalPage(r Proposal) message {
+func proposalPage(r approval.Proposal) message {
 	var p page
 	p.proposal(r)
 	return p.message()
 }
 
-func (p *page) proposal(r Proposal) {
+func (p *page) proposal(r approval.Proposal) {
 	p.head("Proposal " + r.ID + " for " + r.Federation)
-	p.say(fmt.Sprintf("by %s, %s; it expires %s", r.By, clock(r.Created), clock(r.Expires)))
+	p.say(fmt.Sprintf("%s, by %s, %s; it expires %s", r.What(), r.By, clock(r.Created), clock(r.Expires)))
 	if r.Reason != "" {
 		p.say("reason: " + r.Reason)
 	}
 	p.plan(r.Plan)
 	p.gap()
-	p.say(fmt.Sprintf("%s: %d of %d approvals", r.State, len(r.Votes), r.Need))
+	p.say(fmt.Sprintf("%s: %d of %d approvals", r.State, r.Count(), r.Need))
 	for _, v := range r.Votes {
-		p.say("• approved by " + v)
+		p.say(strings.TrimSuffix("• approved by "+v.String()+": "+v.Comment, ": "))
 	}
 	if r.Why != "" {
 		p.say(r.Why)
 	}
 	if r.Move != "" {
-		p.say("carried out as move " + r.Move)
+		p.say("carried out as move " + string(r.Move))
 	}
-	if r.State == stateOpen && r.Digest != "" {
+	if r.State == approval.Open && r.Digest != "" {
 		p.buttons = []button{
 			{Type: "button", Text: plainText("Approve"), Action: actionApprove, Value: r.ID + " " + r.Digest, Style: "primary", Confirm: ask(r)},
 			{Type: "button", Text: plainText("Reject"), Action: actionReject, Value: r.ID + " " + r.Digest, Style: "danger"},
@@ -388,23 +390,13 @@ func (p *page) proposal(r Proposal) {
 	}
 }
 
-// The states of a proposal that make a difference here.
-const (
-	stateOpen     = "open"
-	stateApproved = "approved" // it is being carried out
-)
-
 // ask is the question before an approval.
-func ask(r Proposal) *confirmation {
-	where := r.Federation
-	if r.Plan != nil {
-		where += ": " + r.Plan.Route()
-	}
-	return &confirmation{Title: plainText("Approve this move?"), Text: plainText(clip(where, 200) + ". With enough approvals it begins at once."),
+func ask(r approval.Proposal) *confirmation {
+	return &confirmation{Title: plainText("Approve this move?"), Text: plainText(clip(escape.Terminal(r.Federation+": "+r.What()), 200) + ". With enough approvals it begins at once."),
 		Confirm: plainText("Approve"), Deny: plainText("Not now")}
 }
 
-func proposalsPage(l ProposalList) message {
+func proposalsPage(l control.ProposalList) message {
 	var p page
 	switch len(l.Proposals) {
 	case 0:
@@ -414,9 +406,9 @@ func proposalsPage(l ProposalList) message {
 	default:
 		p.head("Proposals")
 		for _, r := range l.Proposals {
-			p.say(fmt.Sprintf("%s for %s by %s: %s, %d of %d approvals, expires %s", r.ID, r.Federation, r.By, r.State, len(r.Votes), r.Need, clock(r.Expires)))
+			p.say(fmt.Sprintf("%s for %s by %s: %s, %d of %d approvals, expires %s", r.ID, r.Federation, r.By, r.State, r.Count(), r.Need, clock(r.Expires)))
 		}
-		p.say("Type approve ID or reject ID; with one proposal this list has buttons.")
+		p.say("Type proposals ID for one of them with its buttons, or approve ID, or reject ID REASON.")
 	}
 	return p.message()
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/samlfailover/samlfailover/approval"
 	"github.com/samlfailover/samlfailover/control"
 	"github.com/samlfailover/samlfailover/people"
 )
@@ -73,7 +74,7 @@ func (a *App) sheetOf(r request, posted func(context.Context, string)) *sheet {
 	if r.click != nil && s.ts == "" {
 		s.ts = r.click.Message
 	}
-	s.replace = r.click != nil
+	s.replace = r.click != nil && r.click.Message != ""
 	return s
 }
 
@@ -146,6 +147,8 @@ func (j *job) move(ctx context.Context) outcome {
 	switch {
 	case err != nil:
 		return j.ended(ctx, message{}, err)
+	case answer.Proposal != nil:
+		return outcome{message: proposalPage(*answer.Proposal)}
 	case answer.Result == nil:
 		return outcome{message: heldPage(answer.Decision), own: true}
 	}
@@ -164,7 +167,7 @@ func heldPage(d control.Decision) message {
 
 // settled tells how a move stands, as the journal and the identity providers
 // have it: not as it was asked for.
-func (j *job) settled(ctx context.Context, r control.MoveResult, about *Proposal) message {
+func (j *job) settled(ctx context.Context, r control.MoveResult, about *approval.Proposal) message {
 	var p page
 	h, err := j.use.History(ctx, j.actor, control.HistoryRequest{Move: string(r.ID)})
 	s := j.use.Status(ctx, j.actor)
@@ -196,8 +199,8 @@ func (j *job) settled(ctx context.Context, r control.MoveResult, about *Proposal
 	return p.message()
 }
 
-func (j *job) vote() VoteRequest {
-	return VoteRequest{ID: j.c.id, Digest: j.r.digest(), Comment: j.c.reason}
+func (j *job) vote() control.VoteRequest {
+	return control.VoteRequest{ID: j.c.id, Digest: j.r.digest(), Comment: j.c.reason}
 }
 
 func (j *job) approve(ctx context.Context) outcome {
@@ -211,7 +214,11 @@ func (j *job) approve(ctx context.Context) outcome {
 }
 
 func (j *job) reject(ctx context.Context) outcome {
-	answer, err := j.use.Reject(ctx, j.actor, j.vote())
+	vote := j.vote()
+	if j.r.click != nil {
+		vote.Comment = "pressed Reject in Slack, without a word" // a button has no room for one
+	}
+	answer, err := j.use.Reject(ctx, j.actor, vote)
 	if err != nil {
 		return j.refused(ctx, err)
 	}
@@ -234,16 +241,16 @@ func (j *job) refused(ctx context.Context, err error) outcome {
 }
 
 // proposal reads the proposal of a vote as it is now.
-func (j *job) proposal(ctx context.Context) (Proposal, bool) {
-	l, err := j.use.Proposals(ctx, j.actor, ProposalsRequest{ID: j.c.id, All: true})
+func (j *job) proposal(ctx context.Context) (approval.Proposal, bool) {
+	l, err := j.use.Proposals(ctx, j.actor, control.ProposalsRequest{ID: j.c.id, All: true})
 	if err != nil || len(l.Proposals) != 1 {
-		return Proposal{}, false
+		return approval.Proposal{}, false
 	}
 	return l.Proposals[0], true
 }
 
 // decided tells how a proposal stands after a vote, read back.
-func (j *job) decided(ctx context.Context, a VoteAnswer) outcome {
+func (j *job) decided(ctx context.Context, a control.VoteAnswer) outcome {
 	p := a.Proposal
 	if now, found := j.proposal(ctx); found {
 		p = now
@@ -304,12 +311,29 @@ func (j *job) afterMove(ctx context.Context) outcome {
 		}
 		switch {
 		case mine == nil:
+			if p, asked := j.proposed(ctx); asked {
+				return outcome{message: proposalPage(p)}
+			}
 			return outcome{message: line("Nothing was moved: the controller was stopped just as it began with this request (%s), and no such move is in its record; next: look at the status, and ask again if it is still wanted", strings.TrimSpace(j.c.verb+" "+j.c.region))}
 		case mine.Result != nil:
 			return outcome{message: j.settled(ctx, *mine.Result, nil)}
 		}
 	}
 	return outcome{left: true}
+}
+
+// proposed finds the proposal that the request became.
+func (j *job) proposed(ctx context.Context) (approval.Proposal, bool) {
+	l, err := j.use.Proposals(ctx, j.actor, control.ProposalsRequest{Federation: j.c.federation, All: true})
+	if err != nil {
+		return approval.Proposal{}, false
+	}
+	for _, p := range l.Proposals {
+		if p.By == approval.From(j.actor) && p.Reason == j.c.reason && p.Created.After(j.r.begun.Add(-skew)) {
+			return p, true
+		}
+	}
+	return approval.Proposal{}, false
 }
 
 // afterVote shows the proposal as it is now, once it is not being carried out
@@ -320,7 +344,7 @@ func (j *job) afterVote(ctx context.Context) outcome {
 		switch {
 		case !found:
 			return outcome{message: line("The controller was stopped while it worked on this vote, and proposal %s is not known any more; next: look at the status", j.c.id)}
-		case p.State != stateApproved:
+		case p.State != approval.Approved:
 			return outcome{message: j.voted(ctx, p)}
 		}
 	}
@@ -328,11 +352,11 @@ func (j *job) afterVote(ctx context.Context) outcome {
 }
 
 // voted tells of a proposal with the move that it came to.
-func (j *job) voted(ctx context.Context, p Proposal) message {
+func (j *job) voted(ctx context.Context, p approval.Proposal) message {
 	if p.Move == "" {
 		return proposalPage(p)
 	}
-	h, err := j.use.History(ctx, j.actor, control.HistoryRequest{Move: p.Move})
+	h, err := j.use.History(ctx, j.actor, control.HistoryRequest{Move: string(p.Move)})
 	if err != nil || len(h.Moves) != 1 || h.Moves[0].Result == nil {
 		return proposalPage(p)
 	}

@@ -33,6 +33,7 @@ func (w *World) config() string {
 	line("    owned_by:\n      tags: [%q]", seed.OwnerTag+"="+seed.OwnerTagValue)
 	b.WriteString(w.controllerConfig())
 	b.WriteString(w.alertingConfig(seed.Federation))
+	b.WriteString(w.slackConfig())
 	line("health: {%s}", w.probing)
 	line("store:\n  dir: %s\n  embedded: {ballast: 0} # a world to throw away needs no reserve on the disk", dataDir)
 	return b.String()

@@ -66,7 +66,7 @@ func freePort() (string, error) {
 }
 
 // registerController chooses, once, where the controller of the written config
-// will listen.
+// will listen, and has Slack send its requests there.
 func (w *World) registerController() (err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -76,7 +76,8 @@ func (w *World) registerController() (err error) {
 	if w.controller, err = freePort(); err != nil {
 		return err
 	}
-	return w.expectHooks()
+	at := "http://" + w.controller + "/slack"
+	return errors.Join(w.expectHooks(), w.slack.Register(at+"/commands", at+"/actions"))
 }
 
 // newStaff makes everybody's token.
@@ -120,8 +121,8 @@ func (w *World) controllerConfig() string {
 	b.WriteString("people: # their tokens are in the env file\n")
 	for _, p := range staff() {
 		sum := sha256.Sum256([]byte(w.tokens[p[0]]))
-		fmt.Fprintf(&b, "  - name: %s\n    roles: [{role: %s}]\n    tokens: [%q]\n    oidc: [{issuer: %s, subject: %s}]\n",
-			p[0], p[1], "sha256:"+hex.EncodeToString(sum[:]), oidc.URL, w.OIDCSubject(p[0]))
+		fmt.Fprintf(&b, "  - name: %s\n    roles: [{role: %s}]\n    tokens: [%q]\n    oidc: [{issuer: %s, subject: %s}]\n    slack: [{team: %s, user: %s}]\n",
+			p[0], p[1], "sha256:"+hex.EncodeToString(sum[:]), oidc.URL, w.OIDCSubject(p[0]), slackTeam, slackUser(p[0]))
 	}
 	fmt.Fprintf(&b, "server:\n  listen: %s\n  oidc:\n    - {issuer: %s, audience: %s, federations: [%s], role: admin}\n", w.controller, oidc.URL, oidcAudience, seed.Federation)
 	return b.String()

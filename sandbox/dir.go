@@ -79,7 +79,7 @@ func (w *World) files(dir string) []file {
 		{configFile, []byte(w.config()), 0o600},
 		{envFile, []byte(w.env(dir)), 0o600},
 	}
-	out = append(out, w.alertingFiles()...)
+	out = slices.Concat(out, w.alertingFiles(), w.slackFiles())
 	for _, t := range d.Tenants {
 		out = append(out, file{secretFile(t), []byte(t.Secret + "\n"), 0o600})
 	}

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/samlfailover/samlfailover/sandbox/seed"
@@ -27,7 +28,7 @@ func (w *World) env(dir string) string {
 		{"AWS_SHARED_CREDENTIALS_FILE", filepath.Join(dir, secretsDir, "no-shared-credentials")},
 		{"SANDBOX_URL", w.ProxyURL()}, {"SANDBOX_TOKEN", w.token}, {"SANDBOX_CA_SPKI", w.CASPKI()},
 		{"SAMLFAILOVER_CONFIG", filepath.Join(dir, configFile)},
-	}, append(w.controllerVariables(), vendorVariables(d)...)...) {
+	}, slices.Concat(w.controllerVariables(), w.slackVariables(), vendorVariables(d))...) {
 		fmt.Fprintf(&b, "export %s=%s\n", v[0], shellQuote(v[1]))
 	}
 	return b.String()

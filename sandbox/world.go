@@ -25,6 +25,7 @@ import (
 	"github.com/samlfailover/samlfailover/sandbox/proxy"
 	"github.com/samlfailover/samlfailover/sandbox/reqlog"
 	"github.com/samlfailover/samlfailover/sandbox/seed"
+	"github.com/samlfailover/samlfailover/sandbox/slack"
 )
 
 // Options say what world to make. The zero value is the demo world in partition
@@ -79,6 +80,7 @@ type World struct {
 
 	issuer   *oidc.Issuer
 	alerting alerting
+	slack    *slack.Workspace
 
 	tokens map[string]string // of the written config's people, by first name
 
@@ -113,13 +115,16 @@ func New(o Options) (*World, error) {
 	if w.issuer, err = oidc.New(); err == nil {
 		err = w.newStaff()
 	}
+	if err == nil {
+		w.slack, err = newSlack(w.planted.Demo)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("make the sandbox: %w", err)
 	}
 	if w.alerting, err = newAlerting(); err != nil {
 		return nil, fmt.Errorf("make the sandbox: %w", err)
 	}
-	sites := allSites(w.issuer.Sites(), w.cloud.Sites(), w.planted.Okta.Sites(), w.planted.PingOne.Sites(), w.planted.OneLogin.Sites(), w.alerting.pagerDuty.Sites(), w.alerting.receiver.Sites(), closedSites())
+	sites := allSites(w.issuer.Sites(), w.cloud.Sites(), w.planted.Okta.Sites(), w.planted.PingOne.Sites(), w.planted.OneLogin.Sites(), w.alerting.pagerDuty.Sites(), w.alerting.receiver.Sites(), w.slack.Sites(), closedSites())
 	w.network, err = proxy.New(proxy.Options{Sites: sites, Log: w.log, Logger: w.logger, Seed: o.Draws})
 	if err != nil {
 		return nil, fmt.Errorf("make the sandbox: %w", err)

@@ -26,7 +26,7 @@ func newSandbox(p *program) *cobra.Command {
 	var o sandbox.Options
 	c := &cobra.Command{
 		Use:   "sandbox",
-		Short: "Run the simulated world: AWS with IAM and Organizations, Okta, PingOne, OneLogin",
+		Short: "Run the simulated world: AWS with IAM and Organizations, Okta, PingOne, OneLogin, Slack",
 		Long: `sandbox runs a simulated AWS, Okta, PingOne and OneLogin on this machine, behind a
 forward proxy with its own CA. It serves the real host names, verifies signatures and
 trust policies, and never connects to anything outside. It writes into DIR:
@@ -59,7 +59,7 @@ trust apply has to live with.`,
 	c.Flags().DurationVar(&o.WriteDelay, "write-delay", 0, "a written trust policy shows after this `TIME` only")
 	c.Flags().DurationVar(&o.Meddling, "meddling", 0, "another administrator edits a role about every `TIME`")
 	c.Flags().BoolVar(&o.DenyTags, "deny-tags", false, "IAM refuses to show a role with its tags")
-	c.AddCommand(newSandboxFault(p), newSandboxHeal(p), newSandboxLogin(p), newSandboxRequests(p), newSandboxToken(p))
+	c.AddCommand(newSandboxFault(p), newSandboxHeal(p), newSandboxLogin(p), newSandboxRequests(p), newSandboxToken(p), newSandboxSlack(p))
 	return c
 }
 
@@ -133,7 +133,7 @@ func newSandboxFault(p *program) *cobra.Command {
 		Short: "Break something in the running sandbox",
 		Long: "fault breaks TARGET in the way of KIND until it is healed. It speaks to the sandbox whose env file\nwas sourced (. DIR/env).\n\n" +
 			"TARGET is a host name, a service (signin, console, sts, sts-global, iam, organizations, account, okta,\n" +
-			"pingone, onelogin, pagerduty, webhook), a Region or a tenant. A Region takes all that lives\n" +
+			"pingone, onelogin, pagerduty, webhook, slack), a Region or a tenant. A Region takes all that lives\n" +
 			"there: us-east-1 also IAM, Organizations, Account Management and the global STS, and no identity\nprovider.\n\nKIND is one of:\n  " +
 			strings.Join(fault.Help(), "\n  "),
 		Args: func(cmd *cobra.Command, args []string) error {

@@ -17,6 +17,7 @@ import (
 	"github.com/samlfailover/samlfailover/sandbox/login"
 	"github.com/samlfailover/samlfailover/sandbox/oidc"
 	"github.com/samlfailover/samlfailover/sandbox/reqlog"
+	"github.com/samlfailover/samlfailover/sandbox/slack"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -29,7 +30,10 @@ type world struct {
 	faults *fault.Table
 	log    *reqlog.Log
 	issuer *oidc.Issuer
+	slack  *slack.Workspace
 }
+
+func (w world) Slack() *slack.Workspace { return w.slack }
 
 func (w world) Faults() *fault.Table  { return w.faults }
 func (w world) Requests() *reqlog.Log { return w.log }
@@ -46,7 +50,12 @@ func serve(t *testing.T) (world, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := world{fault.NewTable([]fault.Subject{{Host: "iam.amazonaws.com", Service: "iam", Region: "us-east-1"}}, 1), reqlog.New(8), issuer}
+	chat, err := slack.New(slack.Options{Team: "T0ACME01", SigningSecret: "s", Users: []slack.User{{ID: "U0ADA", Name: "ada"}}, Channels: []slack.Channel{{ID: "C0INCIDENT", Name: "incident", Bot: true}},
+		Callback: acknowledges{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := world{fault.NewTable([]fault.Subject{{Host: "iam.amazonaws.com", Service: "iam", Region: "us-east-1"}}, 1), reqlog.New(8), issuer, chat}
 	s := httptest.NewUnstartedServer(nil)
 	h, err := admin.NewHandler(admin.Options{World: w, Token: token, Addr: s.Listener.Addr().String()})
 	if err != nil {
@@ -56,6 +65,44 @@ func serve(t *testing.T) (world, string) {
 	s.Start()
 	t.Cleanup(s.Close)
 	return w, s.URL
+}
+
+// acknowledges plays an app that answers every command.
+type acknowledges struct{}
+
+func (acknowledges) RoundTrip(r *http.Request) (*http.Response, error) {
+	rec := httptest.NewRecorder()
+	_, _ = rec.WriteString(`{"text":"all is well"}`)
+	return rec.Result(), r.Context().Err()
+}
+
+func TestSlackVerbs(t *testing.T) {
+	t.Parallel()
+	w, url := serve(t)
+	c, ctx := client(t, url), t.Context()
+	if _, err := c.Slack(ctx, admin.SlackRequest{User: "ada", Channel: "incident", Command: "/samlfailover status"}); err == nil || !strings.Contains(err.Error(), "no callback URL yet") {
+		t.Errorf("without a callback URL: %v", err)
+	}
+	if err := w.slack.Register("http://127.0.0.1:1/c", "http://127.0.0.1:1/a"); err != nil {
+		t.Fatal(err)
+	}
+	d, err := c.Slack(ctx, admin.SlackRequest{User: "ada", Channel: "incident", Command: "/samlfailover status"})
+	if err != nil || !d.Acknowledged() || d.Said != "all is well" {
+		t.Errorf("%+v, %v", d, err)
+	}
+	if m, err := c.SlackMessages(ctx, "incident", "ada"); err != nil || len(m.Messages) != 1 || m.Messages[0].All() != "all is well" {
+		t.Errorf("%+v, %v", m, err)
+	}
+	for why, bad := range map[string]admin.SlackRequest{
+		"neither a command nor a button": {User: "ada", Channel: "incident"},
+		"both":                           {User: "ada", Channel: "incident", Command: "/x", Button: "OK"},
+		"a button that is not there":     {User: "ada", Channel: "incident", Button: "OK"},
+		"nobody":                         {User: "eve", Channel: "incident", Command: "/x"},
+	} {
+		if _, err := c.Slack(ctx, bad); err == nil {
+			t.Errorf("%s: taken", why)
+		}
+	}
 }
 
 func client(t *testing.T, url string) *admin.Client {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/samlfailover/samlfailover/sandbox/login"
+	"github.com/samlfailover/samlfailover/sandbox/slack"
 )
 
 // Client speaks to the control verbs of a running sandbox. Safe for concurrent
@@ -86,6 +87,18 @@ func (c *Client) Login(ctx context.Context, in LoginRequest) (login.Result, erro
 	res := out.Result
 	res.Role, res.Account, res.Assertion = out.Role, out.Account, out.Assertion
 	return res, nil
+}
+
+// Slack has a person use Slack.
+func (c *Client) Slack(ctx context.Context, in SlackRequest) (out slack.Delivery, err error) {
+	err = c.call(ctx, http.MethodPost, pathSlack, in, &out)
+	return out, err
+}
+
+// SlackMessages asks what a person sees in a channel; user "" is anybody.
+func (c *Client) SlackMessages(ctx context.Context, channel, user string) (out SlackMessages, err error) {
+	err = c.call(ctx, http.MethodGet, pathSlack+"?channel="+url.QueryEscape(channel)+"&user="+url.QueryEscape(user), nil, &out)
+	return out, err
 }
 
 // maxAnswer bounds what is read: a full request log has some 20 MB.

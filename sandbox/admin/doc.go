@@ -13,6 +13,7 @@ import (
 	"github.com/samlfailover/samlfailover/sandbox/fault"
 	"github.com/samlfailover/samlfailover/sandbox/login"
 	"github.com/samlfailover/samlfailover/sandbox/reqlog"
+	"github.com/samlfailover/samlfailover/sandbox/slack"
 )
 
 // The paths of the control verbs.
@@ -21,6 +22,7 @@ const (
 	pathFaults   = "/sandbox/faults"   // GET, POST FaultRequest, DELETE ?target= -> Faults
 	pathRequests = "/sandbox/requests" // GET ?since= -> Requests
 	pathLogin    = "/sandbox/login"    // POST LoginRequest -> loginAnswer
+	pathSlack    = "/sandbox/slack"    // GET ?channel=&user= -> SlackMessages; POST SlackRequest -> slack.Delivery
 )
 
 // Info says what a world is.
@@ -64,6 +66,21 @@ type LoginRequest struct {
 	App  string `json:"app,omitempty"`  // label or id
 	User string `json:"user,omitempty"` // login
 	Role string `json:"role,omitempty"` // ARN
+}
+
+// SlackRequest has a person use Slack: type Command, or press the button with
+// this label of a message, "" for the newest that has one.
+type SlackRequest struct {
+	User    string `json:"user"`
+	Channel string `json:"channel"`
+	Command string `json:"command,omitempty"`
+	Button  string `json:"button,omitempty"`
+	Message string `json:"message,omitempty"` // its ts
+}
+
+// SlackMessages are those that a person sees in a channel, oldest first.
+type SlackMessages struct {
+	Messages []slack.Message `json:"messages"`
 }
 
 // loginAnswer is a login.Result with what its own JSON leaves out.

@@ -16,6 +16,7 @@ import (
 	"github.com/samlfailover/samlfailover/sandbox/login"
 	"github.com/samlfailover/samlfailover/sandbox/oidc"
 	"github.com/samlfailover/samlfailover/sandbox/reqlog"
+	"github.com/samlfailover/samlfailover/sandbox/slack"
 )
 
 // World is what the verbs act on.
@@ -25,6 +26,7 @@ type World interface {
 	LoginRole(ctx context.Context, app, user, role string) login.Result
 	Info() Info
 	Issuer() *oidc.Issuer
+	Slack() *slack.Workspace
 }
 
 // Options configure the control verbs. Token must not be empty. Addr is the
@@ -61,6 +63,8 @@ func NewHandler(o Options) (http.Handler, error) {
 	s.routes.HandleFunc("POST "+pathLogin, s.login)
 	s.routes.HandleFunc("POST "+pathTokens, s.mint)
 	s.routes.HandleFunc("POST "+pathKeys, s.oidcKeys)
+	s.routes.HandleFunc("GET "+pathSlack, s.slackMessages)
+	s.routes.HandleFunc("POST "+pathSlack, s.useSlack)
 	s.routes.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, "no control verb %s %s", r.Method, r.URL.Path)
 	})

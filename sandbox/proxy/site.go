@@ -12,7 +12,7 @@ import (
 
 // Site is one simulated host. Service and Region are what a fault's target may
 // name: Service one of "signin", "console", "sts", "sts-global", "iam",
-// "organizations", "account", "okta", "pingone", "onelogin", "pagerduty", "webhook"; Region the Region
+// "organizations", "account", "okta", "pingone", "onelogin", "pagerduty", "webhook", "slack"; Region the Region
 // the host lives in (us-east-1 for IAM and global STS; zero for hosts outside
 // AWS); Tenant the IdP tenant's name, or "".
 type Site struct {

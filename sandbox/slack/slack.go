@@ -171,6 +171,34 @@ func (w *Workspace) Messages(channel, user string) []Message {
 	return out
 }
 
+// Seen is Messages by the channel's and the person's id or name.
+func (w *Workspace) Seen(channel, user string) ([]Message, error) {
+	c, err := w.channel(channel)
+	if err != nil || user == "" {
+		return w.Messages(c.ID, ""), err
+	}
+	u, err := w.user(user)
+	if err != nil {
+		return nil, err
+	}
+	return w.Messages(c.ID, u.ID), nil
+}
+
+// Newest returns the newest message in a channel that has a button with this
+// label.
+func (w *Workspace) Newest(channel, label string) (ts string, err error) {
+	all, err := w.Seen(channel, "")
+	if err != nil {
+		return "", err
+	}
+	for _, m := range slices.Backward(all) {
+		if _, ok := m.Button(label); ok {
+			return m.TS, nil
+		}
+	}
+	return "", fmt.Errorf("no message in %s has a button %q", channel, label)
+}
+
 func (m *Message) copied() Message {
 	c := *m
 	c.Blocks, c.Past = slices.Clone(m.Blocks), slices.Clone(m.Past)

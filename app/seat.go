@@ -172,6 +172,7 @@ func (s *engine) follow(ctx context.Context, k *keeping, changed <-chan struct{}
 		})
 	}
 	g.Go(func() error { files.run(ctx, func() { files.pull(ctx, &k.eyes) }); return nil })
+	g.Go(func() error { s.runSlack(ctx, seat, nil); return nil })
 	g.Go(func() error {
 		select {
 		case <-ctx.Done():
@@ -260,6 +261,7 @@ func (s *engine) lead(ctx context.Context, k *keeping, term *store.Term) error {
 	g.Go(func() error { s.firstScan(soft, seat); return nil })
 	g.Go(func() error { s.hooks.Work(soft, term.Box(hookBox), asking{seat.use}); return nil })
 	g.Go(func() error { files.run(soft, files.push); files.push(); return nil })
+	g.Go(func() error { s.runSlack(hard, seat, term); return nil })
 	g.Go(func() error { heads.run(soft); return nil })
 	idle := make(chan struct{})
 	go func() { loops.Wait(); close(idle) }()

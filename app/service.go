@@ -27,6 +27,7 @@ import (
 	"github.com/samlfailover/samlfailover/outbound"
 	"github.com/samlfailover/samlfailover/people"
 	"github.com/samlfailover/samlfailover/server/hooks"
+	"github.com/samlfailover/samlfailover/server/slack"
 	"github.com/samlfailover/samlfailover/signin"
 	"github.com/samlfailover/samlfailover/store"
 )
@@ -51,6 +52,7 @@ type engine struct {
 	sinks    []notify.Sink
 	hooks    *hooks.Hooks     // made by assemble
 	outside  []*copies.Copier // of the audit record
+	slack    *slack.App       // nil: no Slack app
 
 	scanning sync.Mutex // held by the one scan that may run
 
@@ -128,6 +130,9 @@ func (s *engine) vantages() (all []failover.Vantage, names []string) {
 // lead and follow is found out here, not when it has to.
 func (s *engine) assemble(k *keeping) error {
 	s.shares.load()
+	if err := s.newSlack(k); err != nil {
+		return err
+	}
 	_, names := s.vantages()
 	s.exchange = newExchange(k.store, s.board, s.vantage(), names, k.lookout.suspect, s.o.Log)
 	s.exchange.probed = k.web.probed

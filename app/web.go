@@ -69,7 +69,7 @@ func (w *web) admit(e *engine) error {
 	if err != nil {
 		return err
 	}
-	o.Log, o.Seen = w.log, w.metrics.Seen
+	o.Log, o.Seen, o.Doors = w.log, w.metrics.Seen, e.doors()
 	o.Open = map[string]http.Handler{gate.MetricsPath: w.metrics, "/healthz": well(func() bool { return true }), "/readyz": well(w.ready.Load)}
 	o.Doors = map[string]http.Handler{"/hooks/": e.hooks.Handler()} // they check by themselves who asks
 	g, err := gate.New(o)

@@ -15,7 +15,7 @@ type Slack struct {
 	BotToken          Ref      `yaml:"bot_token" doc:"Reference to the bot token (xoxb-...), for messages that are edited as a move goes on and for answers later than 30 minutes. Absent: answers go through Slack's response_url only."`
 	Teams             []string `yaml:"teams" required:"true" min:"1" max:"20" unique:"true" pattern:"team" doc:"Ids of the workspaces whose requests are taken. Who a person is: people, by workspace and user id."`
 	Channels          []string `yaml:"channels" required:"true" min:"1" max:"200" unique:"true" pattern:"channel" doc:"Ids of the channels in which requests are taken."`
-	Announce          string   `yaml:"announce" pattern:"channel" doc:"Id of the channel that is told of proposals and moves, whoever asked for them. It needs the bot token."`
+	Announce          string   `yaml:"announce" pattern:"channel" doc:"Id of the channel in which every proposal appears with its buttons, whoever has made it. It needs the bot token. Other news: notify."`
 }
 
 // Configured reports whether the config has a Slack app.
@@ -55,6 +55,9 @@ func (c *checker) slack() {
 	}
 	if s.SigningSecret != "" && s.SigningSecret == s.NextSigningSecret {
 		c.fail(slackNextSigning, "it is the same reference as signing_secret", "name the other secret, or remove the key once the exchange is over")
+	}
+	if s.Configured() && c.doc.Server.Listen == "" {
+		c.warn("slack", "there is no server.listen, so Slack reaches nobody here", "name the address that Slack's requests arrive at, directly or through a proxy, in server.listen")
 	}
 	if s.Announce != "" && len(s.Channels) > 0 && !slices.Contains(s.Channels, s.Announce) {
 		c.warn("slack.announce", "the channel is not in channels, so nobody can press the buttons of what is told there", "add it to slack.channels")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,7 +16,8 @@ import (
 	"github.com/samlfailover/samlfailover/secret"
 )
 
-// Options of an App. Signing are the secrets that Slack may sign with: more than
+// Options of an App. Without UseCases requests are answered with 503 until Use
+// names them. Signing are the secrets that Slack may sign with: more than
 // one while the secret is being exchanged. Bot is zero without a bot token.
 // Announce is the channel that is told of every proposal, "" for none.
 type Options struct {
@@ -52,15 +54,17 @@ func New(o Options) (*App, error) {
 		return nil, errors.New("the Slack app has no signing secret, so nothing could be told from a forgery")
 	case len(o.Teams) == 0 || len(o.Channels) == 0:
 		return nil, errors.New("the Slack app has no workspace or no channel to listen to")
-	case o.Network == nil || o.People == nil || o.Once == nil || o.UseCases == nil || o.Log == nil:
-		return nil, errors.New("the Slack app needs a network, people, a memory, use cases and a log")
+	case o.Network == nil || o.People == nil || o.Once == nil || o.Log == nil:
+		return nil, errors.New("the Slack app needs a network, people, a memory and a log")
 	}
 	w, err := newWire(o.Network, o.Bot, o.Log)
 	if err != nil {
 		return nil, fmt.Errorf("set up the Slack app: %w", err)
 	}
 	a := &App{o: o, wire: w, later: make(chan func(context.Context), 64), wake: make(chan struct{}, 1), working: map[string]bool{}}
-	a.Use(o.UseCases)
+	if o.UseCases != nil {
+		a.Use(o.UseCases)
+	}
 	return a, nil
 }
 
@@ -88,6 +92,9 @@ func (a *App) Run(ctx context.Context, desk Desk) {
 	if desk == nil {
 		<-ctx.Done()
 		return
+	}
+	if a.announces() {
+		all.Go(func() { a.announce(ctx, desk) })
 	}
 	a.sit(desk)
 	defer a.sit(nil)
@@ -151,6 +158,9 @@ func (a *App) sweep(ctx context.Context, desk Desk, all *sync.WaitGroup) error {
 	}
 	var due []request
 	for key, raw := range waiting {
+		if strings.HasPrefix(key, announcedPrefix) {
+			continue
+		}
 		r, err := unkeep(key, raw)
 		if err != nil {
 			a.o.Log.Error("a request from Slack that was kept is dropped", "key", key, "error", err)

@@ -54,6 +54,10 @@ func (a *App) Handler() http.Handler {
 func (a *App) take(w http.ResponseWriter, hr *http.Request, read func([]byte) (request, error)) {
 	ctx, cancel := context.WithTimeout(hr.Context(), ackWithin)
 	defer cancel()
+	if a.use.Load() == nil {
+		problem(w, http.StatusServiceUnavailable, "not ready", "the controller has just been started; next: ask again in a moment")
+		return
+	}
 	body, ok := bodyOf(w, hr)
 	if !ok {
 		return

@@ -147,6 +147,8 @@ func (j *job) move(ctx context.Context) outcome {
 	switch {
 	case err != nil:
 		return j.ended(ctx, message{}, err)
+	case answer.Proposal != nil && j.a.announces():
+		return outcome{message: line("People have to approve this move first: it is now proposal %s, which appears in channel %s with its buttons", answer.Proposal.ID, j.a.o.Announce), own: true}
 	case answer.Proposal != nil:
 		return outcome{message: proposalPage(*answer.Proposal)}
 	case answer.Result == nil:

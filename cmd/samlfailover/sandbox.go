@@ -59,7 +59,7 @@ trust apply has to live with.`,
 	c.Flags().DurationVar(&o.WriteDelay, "write-delay", 0, "a written trust policy shows after this `TIME` only")
 	c.Flags().DurationVar(&o.Meddling, "meddling", 0, "another administrator edits a role about every `TIME`")
 	c.Flags().BoolVar(&o.DenyTags, "deny-tags", false, "IAM refuses to show a role with its tags")
-	c.AddCommand(newSandboxFault(p), newSandboxHeal(p), newSandboxLogin(p), newSandboxRequests(p), newSandboxToken(p), newSandboxSlack(p))
+	c.AddCommand(newSandboxFault(p), newSandboxHeal(p), newSandboxLogin(p), newSandboxRequests(p), newSandboxAlert(p), newSandboxToken(p), newSandboxSlack(p))
 	return c
 }
 

@@ -13,9 +13,13 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/samlfailover/samlfailover/sandbox/admin"
+	"github.com/samlfailover/samlfailover/sandbox/alertmanager"
+	"github.com/samlfailover/samlfailover/sandbox/callback"
 	"github.com/samlfailover/samlfailover/sandbox/fault"
 	"github.com/samlfailover/samlfailover/sandbox/login"
 	"github.com/samlfailover/samlfailover/sandbox/oidc"
+	"github.com/samlfailover/samlfailover/sandbox/pagerduty"
+	"github.com/samlfailover/samlfailover/sandbox/receiver"
 	"github.com/samlfailover/samlfailover/sandbox/reqlog"
 	"github.com/samlfailover/samlfailover/sandbox/slack"
 )
@@ -31,6 +35,9 @@ type world struct {
 	log    *reqlog.Log
 	issuer *oidc.Issuer
 	slack  *slack.Workspace
+	pd     *pagerduty.Account
+	hook   *receiver.Receiver
+	alerts *alertmanager.Alertmanager
 }
 
 func (w world) Slack() *slack.Workspace { return w.slack }
@@ -38,7 +45,12 @@ func (w world) Slack() *slack.Workspace { return w.slack }
 func (w world) Faults() *fault.Table  { return w.faults }
 func (w world) Requests() *reqlog.Log { return w.log }
 func (w world) Issuer() *oidc.Issuer  { return w.issuer }
-func (w world) Info() admin.Info      { return admin.Info{Proxy: "http://here", Hosts: []string{"a", "b"}} }
+
+func (w world) PagerDuty() *pagerduty.Account            { return w.pd }
+func (w world) Receiver() *receiver.Receiver             { return w.hook }
+func (w world) Alertmanager() *alertmanager.Alertmanager { return w.alerts }
+
+func (w world) Info() admin.Info { return admin.Info{Proxy: "http://here", Hosts: []string{"a", "b"}} }
 func (w world) LoginRole(_ context.Context, app, user, role string) login.Result {
 	return login.Result{App: app, User: user, OK: true, Region: "us-west-2", Role: role, Assertion: []byte("<saml/>")}
 }
@@ -55,7 +67,14 @@ func serve(t *testing.T) (world, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := world{fault.NewTable([]fault.Subject{{Host: "iam.amazonaws.com", Service: "iam", Region: "us-east-1"}}, 1), reqlog.New(8), issuer, chat}
+	calls := callback.New()
+	pd, err := pagerduty.New(pagerduty.Options{RoutingKey: strings.Repeat("k", 32), WebhookSecret: "s", Callbacks: calls})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pd.Close)
+	w := world{fault.NewTable([]fault.Subject{{Host: "iam.amazonaws.com", Service: "iam", Region: "us-east-1"}}, 1), reqlog.New(8), issuer, chat,
+		pd, receiver.New("s"), alertmanager.New(calls, "t")}
 	s := httptest.NewUnstartedServer(nil)
 	h, err := admin.NewHandler(admin.Options{World: w, Token: token, Addr: s.Listener.Addr().String()})
 	if err != nil {
@@ -287,5 +306,27 @@ func TestIssuerVerbs(t *testing.T) {
 	}
 	if _, err := c.Token(t.Context(), oidc.Order{Audience: "api"}); err == nil || !strings.Contains(err.Error(), "needs a subject") {
 		t.Error(err)
+	}
+}
+
+// PagerDuty and Alertmanager do what they are asked for, and only that.
+func TestAlerting(t *testing.T) {
+	_, url := serve(t)
+	c := client(t, url)
+	got, err := c.Alert(t.Context(), admin.AlertRequest{Do: admin.DoPage, Text: "down"})
+	if err != nil || len(got.Incidents) != 1 || got.Incidents[0].Title != "down" {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if got, err = c.Alert(t.Context(), admin.AlertRequest{Do: admin.DoResolve, Number: 1}); err != nil || got.Incidents[0].Status != pagerduty.Resolved {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for why, r := range map[string]admin.AlertRequest{"nothing": {}, "a page without a title": {Do: admin.DoPage}, "an incident that is not there": {Do: admin.DoAck, Number: 7},
+		"a webhook that was never sent": {Do: admin.DoRedeliver}, "an alert to nowhere": {Do: admin.DoFire, Text: "x"}} {
+		if _, err := c.Alert(t.Context(), r); err == nil {
+			t.Errorf("%s was done", why)
+		}
+	}
+	if got, err = c.Alerting(t.Context()); err != nil || len(got.Incidents) != 1 || got.Messages == nil {
+		t.Errorf("%+v, %v", got, err)
 	}
 }

@@ -21,6 +21,7 @@ import (
 
 // World is what the verbs act on.
 type World interface {
+	Alerter
 	Faults() *fault.Table
 	Requests() *reqlog.Log
 	LoginRole(ctx context.Context, app, user, role string) login.Result
@@ -61,6 +62,8 @@ func NewHandler(o Options) (http.Handler, error) {
 	s.routes.HandleFunc("DELETE "+pathFaults, s.heal)
 	s.routes.HandleFunc("GET "+pathRequests, s.requests)
 	s.routes.HandleFunc("POST "+pathLogin, s.login)
+	s.routes.HandleFunc("GET "+pathAlerting, s.alerting)
+	s.routes.HandleFunc("POST "+pathAlerting, s.alert)
 	s.routes.HandleFunc("POST "+pathTokens, s.mint)
 	s.routes.HandleFunc("POST "+pathKeys, s.oidcKeys)
 	s.routes.HandleFunc("GET "+pathSlack, s.slackMessages)

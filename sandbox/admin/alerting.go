@@ -71,7 +71,7 @@ func (s *server) alert(w http.ResponseWriter, r *http.Request) {
 
 func (s *server) do(ctx context.Context, in AlertRequest) (said string, err error) {
 	pd, am := s.world.PagerDuty(), s.world.Alertmanager()
-	status := 0
+	var status int
 	switch {
 	case (in.Do == DoPage || in.Do == DoFire || in.Do == DoClear) && (in.Text == "" || len(in.Text) > 200):
 		return "", fmt.Errorf("%s: it needs a text of at most 200 bytes", in.Do)

@@ -21,6 +21,7 @@ type Loop interface {
 	Consider(ctx context.Context, req *failover.Request) (failover.Situation, failover.Decision, error)
 	Submit(ctx context.Context, req failover.Request) (failover.Decision, *failover.Result, error)
 	Kick()
+	Reread(ctx context.Context) error
 }
 
 // Info is what a running controller says of itself.

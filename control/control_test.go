@@ -44,6 +44,8 @@ func (l *loop) Status() controller.Status { return l.status }
 
 func (l *loop) Kick() { l.kicked++ }
 
+func (l *loop) Reread(context.Context) error { l.kicked++; return l.err }
+
 func (l *loop) Consider(_ context.Context, req *failover.Request) (failover.Situation, failover.Decision, error) {
 	if req != nil {
 		l.asked = append(l.asked, *req)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/samlfailover/samlfailover/approval"
 	"github.com/samlfailover/samlfailover/failover"
+	"github.com/samlfailover/samlfailover/failover/controller"
 	"github.com/samlfailover/samlfailover/failover/move"
 	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/people"
@@ -262,14 +263,29 @@ func approvers(p approval.Proposal) string {
 	return strings.Join(out, ", ")
 }
 
-// Evaluate makes the loop of a federation look again at once and returns what the
-// rules say. It changes nothing beyond what the loop would do by itself.
+// readAnew is how old a read may be before Evaluate has the app read again: alerts
+// come in bursts.
+const readAnew = 30 * time.Second
+
+// Evaluate makes the loop of a federation look again at once, at the apps too if
+// they were not read just now and no move runs, and returns what the rules say. It changes nothing beyond
+// what the loop would do by itself. An app that cannot be read is part of what the
+// rules look at, and no error.
 func (c *Control) Evaluate(ctx context.Context, actor Actor, name string) (Decision, error) {
 	_, loop, err := c.federation(actor, people.Operator, name)
 	if err != nil {
 		return Decision{}, err
 	}
-	loop.Kick()
+	if err := c.mayAct(); err != nil {
+		return Decision{}, err
+	}
+	st := loop.Status()
+	fresh := !slices.ContainsFunc(st.Apps, func(a failover.AppState) bool { return time.Since(a.ReadAt) > readAnew })
+	if st.Moving || fresh {
+		loop.Kick()
+	} else if err := loop.Reread(ctx); errors.Is(err, controller.ErrStopped) || ctx.Err() != nil {
+		return Decision{}, err
+	}
 	_, d, err := loop.Consider(ctx, nil)
 	return d, err
 }

@@ -37,6 +37,8 @@ type judged struct {
 func (l *judged) Status() controller.Status { return controller.Status{} }
 func (l *judged) Kick()                     {}
 
+func (l *judged) Reread(context.Context) error { return nil }
+
 func (l *judged) decide(req *failover.Request) failover.Decision {
 	s := l.s
 	s.Request = req
@@ -402,6 +404,29 @@ func TestPropose(t *testing.T) {
 	viewer.Grants = people.Grants{"corp": people.Viewer}
 	_, err = o.Propose(t.Context(), viewer, west2)
 	wantFailure(t, err, Forbidden, "operator")
+}
+
+// An alert makes the loop look again, at a controller that leads.
+func TestEvaluate(t *testing.T) {
+	t.Parallel()
+	o := newOffice(1)
+	o.loop.change(outage)
+	if d, err := o.Evaluate(t.Context(), pager, "corp"); err != nil || d.Outcome != failover.Propose || d.Plan.To != west {
+		t.Errorf("%+v, %v", d, err)
+	}
+	viewer := pager
+	viewer.Grants = people.Grants{"corp": people.Viewer}
+	_, err := o.Evaluate(t.Context(), viewer, "corp")
+	wantFailure(t, err, Forbidden, "operator")
+	o.Storage = elsewhere{}
+	_, err = o.Evaluate(t.Context(), pager, "corp")
+	wantFailure(t, err, Held, "leads")
+	l := &loop{err: controller.ErrStopped}
+	l.status.Apps = []failover.AppState{{ReadAt: time.Now().Add(-time.Minute)}}
+	ctl, _ := newControl(l)
+	if _, err := ctl.Evaluate(t.Context(), ada, ""); !errors.Is(err, controller.ErrStopped) {
+		t.Errorf("a loop that has stopped: %v", err)
+	}
 }
 
 // spec 8.6: an admin may put the rule aside by name, nobody less.

@@ -142,10 +142,10 @@ func TestTokens(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	if NewToken() == NewToken() {
+	token := NewToken()
+	if other := NewToken(); other == token {
 		t.Error("two tokens are one")
 	}
-	token := NewToken()
 	for _, bad := range []string{"", token, strings.ToUpper(DigestOf(token).String()), "sha256:", "sha256:ab", DigestOf(token).String() + "00"} {
 		if g, err := ParseDigest(bad); err == nil || strings.Contains(err.Error(), token) {
 			t.Errorf("%.10q: %v %v", bad, g, err)

@@ -49,7 +49,7 @@ func (s *engine) runSlack(ctx context.Context, seat *seat, term *store.Term) {
 // doors are the routes whose callers prove themselves in a way of their own, by
 // the prefix of their path.
 func (s *engine) doors() map[string]http.Handler {
-	out := map[string]http.Handler{}
+	out := map[string]http.Handler{"/hooks/": s.hooks.Handler()}
 	if s.slack != nil {
 		out[slackBase+"/"] = http.StripPrefix(slackBase, s.slack.Handler())
 	}

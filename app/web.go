@@ -71,7 +71,6 @@ func (w *web) admit(e *engine) error {
 	}
 	o.Log, o.Seen, o.Doors = w.log, w.metrics.Seen, e.doors()
 	o.Open = map[string]http.Handler{gate.MetricsPath: w.metrics, "/healthz": well(func() bool { return true }), "/readyz": well(w.ready.Load)}
-	o.Doors = map[string]http.Handler{"/hooks/": e.hooks.Handler()} // they check by themselves who asks
 	g, err := gate.New(o)
 	if err != nil {
 		return fmt.Errorf("answer over the network: %w", err)

@@ -78,6 +78,7 @@ const (
 	answerers = 4                // answers on their way to Slack at the same time
 	workers   = 32               // requests worked at the same time: a move goes on for long
 	sweepGap  = 30 * time.Second // the desk is looked at so often, besides when something was put there
+	sweepSoon = time.Second      // the same after a look that failed: it may have met a write
 )
 
 // Run sends answers until ctx ends. With a desk, which only the leader has, it
@@ -102,7 +103,10 @@ func (a *App) Run(ctx context.Context, desk Desk) {
 	defer tick.Stop()
 	for failed := false; ctx.Err() == nil; {
 		err := a.sweep(ctx, desk, &all)
-		if err != nil && !failed && ctx.Err() == nil {
+		if err != nil {
+			time.AfterFunc(sweepSoon, a.rouse)
+		}
+		if err != nil && failed && ctx.Err() == nil {
 			a.o.Log.Warn("the requests from Slack that wait cannot be read; they are tried again", "error", err)
 		}
 		failed = err != nil

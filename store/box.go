@@ -42,7 +42,8 @@ func (t *Term) Box(kind string) *Box {
 	}
 	b := t.boxes[kind]
 	if b == nil {
-		b = &Box{BoxReads: BoxReads{kind: kind, reads: func(context.Context) (Reads, error) { return t.reads, nil }}, t: t}
+		b = &Box{t: t}
+		b.BoxReads = BoxReads{kind: kind, reads: func(context.Context) (Reads, error) { return t.reads, nil }, still: &b.mu}
 		t.boxes[kind] = b
 	}
 	return b
@@ -52,6 +53,9 @@ func (t *Term) Box(kind string) *Box {
 type BoxReads struct {
 	kind  string
 	reads func(context.Context) (Reads, error)
+	// still keeps the box from being written while a leader reads it: its answers
+	// are of more than one moment. nil: the reads are of one moment.
+	still sync.Locker
 }
 
 // Boxed returns a box for reading, for whoever does not lead.
@@ -59,6 +63,7 @@ func (s *Store) Boxed(kind string) BoxReads { return BoxReads{kind: kind, reads:
 
 // Get returns one record, and whether there is one under that key.
 func (b BoxReads) Get(ctx context.Context, key string) ([]byte, bool, error) {
+	defer b.hold()()
 	raw, found, err := b.get(ctx, key)
 	return raw, found, b.failed("read "+key+" of", err)
 }
@@ -80,8 +85,18 @@ func (b BoxReads) get(ctx context.Context, key string) ([]byte, bool, error) {
 	return raw, err == nil, err
 }
 
+// hold keeps a leader's box as it is until release.
+func (b BoxReads) hold() (release func()) {
+	if b.still == nil {
+		return func() {}
+	}
+	b.still.Lock()
+	return b.still.Unlock
+}
+
 // All returns every record by its key.
 func (b BoxReads) All(ctx context.Context) (map[string][]byte, error) {
+	defer b.hold()()
 	r, err := b.reads(ctx)
 	if err != nil {
 		return nil, b.failed("read", err)

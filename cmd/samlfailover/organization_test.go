@@ -110,7 +110,8 @@ func TestAccountsFromOrganizations(t *testing.T) {
 	}{{listed, &want}, {found, &got}} {
 		r := cli(t, x.w.env, "trust", "scan", "--output", "json")
 		r.wants(t, exitDone)
-		if err := json.Unmarshal([]byte(r.out), x.into); err != nil {
+		lines := strings.Split(strings.TrimSpace(r.out), "\n") // progress, then the result
+		if err := json.Unmarshal([]byte(lines[len(lines)-1]), x.into); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -144,6 +144,12 @@ func (c *Client) Undo(ctx context.Context, r control.UndoRequest, follow func(mo
 	return l.answer(), err
 }
 
+// RestoreFull compares an app with its document of before a move, and asks others
+// to approve that it goes back.
+func (c *Client) RestoreFull(ctx context.Context, r control.FullRestoreRequest) (out control.FullRestoreAnswer, err error) {
+	return out, c.call(ctx, http.MethodPost, "/v1/restore", r, &out)
+}
+
 // Propose asks for a proposal.
 func (c *Client) Propose(ctx context.Context, r control.MoveRequest) (out control.VoteAnswer, err error) {
 	return out, c.call(ctx, http.MethodPost, "/v1/proposals", r, &out)

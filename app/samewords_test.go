@@ -66,6 +66,10 @@ func TestSameWordsEverywhere(t *testing.T) {
 			_, err := c.Undo(t.Context(), control.UndoRequest{Reason: "r"}, nil)
 			return err
 		}, "POST", "/moves/latest/undo", api.UndoBody{Reason: "r"}, control.NotFound},
+		{"a document of before a move that there is not", func(c *app.Client) error {
+			_, err := c.RestoreFull(t.Context(), control.FullRestoreRequest{App: "x", Move: "20200101-x", Reason: "r"})
+			return err
+		}, "POST", "/moves/20200101-x/restore", api.RestoreBody{App: "x", Reason: "r"}, control.NotFound},
 		{"a pause of nothing that there is", func(c *app.Client) error {
 			_, err := c.Resume(t.Context(), control.ReleaseRequest{ID: "pause-x"})
 			return err

@@ -30,6 +30,7 @@ type powers struct {
 	term    move.Term
 	halt    <-chan struct{} // closed when nothing new may begin; nil for a follower
 	desk    *control.Desk
+	whole   *snapshots // documents of before moves; nil for a follower
 }
 
 // seat is a part that a controller plays for a while, that of the leader or that
@@ -70,6 +71,9 @@ func (s *engine) seat(k *keeping, p powers) (*seat, error) {
 		Reload: k.reload.status, Sinks: k.herald.status, Record: k.record, Events: k.events, Desk: p.desk, Feed: k.feed, Roles: s.keeper, Trail: auditTrail{filepath.Join(s.o.Config.Store.Dir, AuditFile)},
 		Info: control.Info{Version: s.o.Version, Config: s.o.Config.Path(), ConfigDigest: s.digest, Started: k.started,
 			Vantages: names, Proxy: s.network.Describe().Proxy}}
+	if p.whole != nil {
+		out.use.Wholes = move.Wholes{Documents: p.whole, Vendors: s.vendors}
+	}
 	for name, l := range out.loops {
 		out.use.Loops[name] = l
 	}
@@ -110,7 +114,7 @@ func (s *engine) mover(k *keeping, p powers) (*move.Mover, error) {
 			return nil, err
 		}
 	}
-	return move.New(move.Config{
+	c := move.Config{
 		Federation: func(name string) (federation.Federation, bool) {
 			f, err := control.Pick(s.feds, name)
 			return f, err == nil && name != ""
@@ -127,7 +131,11 @@ func (s *engine) mover(k *keeping, p powers) (*move.Mover, error) {
 				s.o.OnMove(e)
 			}
 		},
-	})
+	}
+	if p.whole != nil {
+		c.Snapshots = p.whole
+	}
+	return move.New(c)
 }
 
 // serve leads while this controller is the leader and follows while it is not,
@@ -231,7 +239,7 @@ func (s *engine) lead(ctx context.Context, k *keeping, term *store.Term) error {
 	if desk == nil {
 		return nil
 	}
-	seat, err := s.seat(k, powers{journal: deed{term.Journal(), term.Brakes()}, term: t, halt: t.over, desk: desk})
+	seat, err := s.seat(k, powers{journal: deed{term.Journal(), term.Brakes()}, term: t, halt: t.over, desk: desk, whole: &snapshots{term.Box(snapshotBox)}})
 	if err != nil {
 		return err
 	}

@@ -100,9 +100,11 @@ func (p Proposal) Own() bool { return p.By.Way == "" }
 
 // What names the proposed move for people: "move from us-east-1 to us-west-2".
 func (p Proposal) What() string {
-	switch {
-	case p.Request.Undoes != nil:
-		return "undo move " + string(p.Request.Undoes.Move)
+	switch u := p.Request.Undoes; {
+	case u != nil && u.Whole != nil:
+		return "put back app " + u.Apps[0].App.Name + " whole as it was before move " + string(u.Move)
+	case u != nil:
+		return "undo move " + string(u.Move)
 	case p.Plan != nil:
 		return "move from " + p.Plan.Route()
 	}

@@ -43,6 +43,7 @@ type Control struct {
 	Brakes      move.Brakes
 	Moves       controller.Moves
 	Undoer      Undoer
+	Wholes      Comparer             // nil: no documents are kept
 	Storage     Storage              // nil: no store, and this controller leads
 	Jobs        func() []JobStatus   // nil: none
 	Reload      func() *ReloadStatus // nil: never reloads

@@ -227,6 +227,9 @@ func (c *Control) carryOut(ctx context.Context, p approval.Proposal, follow func
 // holds for now stays approved until it expires; one that is not what was approved
 // is void.
 func (c *Control) run(ctx context.Context, p approval.Proposal) (VoteAnswer, error) {
+	if ans, stop, err := c.holdsWhole(ctx, p); stop {
+		return ans, err
+	}
 	req := p.Request
 	req.Approval = p.Approval()
 	if p.Own() {

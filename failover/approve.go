@@ -44,7 +44,7 @@ func (v *view) needs() int {
 	switch n := v.policy.Approvals; {
 	case v.s.Request == nil:
 		return max(1, n)
-	case v.s.Request.Ask:
+	case v.s.Request.Ask, v.undo() != nil && v.undo().Whole != nil:
 		return max(1, n)
 	default:
 		return n
@@ -95,7 +95,9 @@ func (v *view) approvers() string {
 
 // wish says what the request is for.
 func (v *view) wish() string {
-	if u := v.undo(); u != nil {
+	if u := v.undo(); u != nil && u.Whole != nil {
+		return "put back app " + u.Apps[0].App.Name + " whole as it was before move " + string(u.Move)
+	} else if u != nil {
 		return "take back move " + string(u.Move)
 	}
 	return "move " + apps(len(v.moving)) + " to " + v.to.String()

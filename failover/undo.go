@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/samlfailover/samlfailover/federation"
+	"github.com/samlfailover/samlfailover/idp"
 	"github.com/samlfailover/samlfailover/signin"
 )
 
@@ -13,6 +14,16 @@ import (
 type Undoing struct {
 	Move MoveID    `json:"move"`
 	Apps []UndoApp `json:"apps"`
+	// Whole makes it a full restore: the one app's whole document goes back as it
+	// was before the move. Other people always have to approve that (spec 4.2).
+	Whole *Whole `json:"whole,omitempty"`
+}
+
+// Whole is what a full restore puts back. An approval binds all of it.
+type Whole struct {
+	Stored string       `json:"stored"` // SHA-256 of the stored document
+	Seen   string       `json:"seen"`   // SHA-256 of all in which the app differed from it
+	Back   []idp.Change `json:"back"`   // from the stored value to the one that the app held
 }
 
 // UndoApp is one app of an undo; To is where it goes back to.
@@ -70,5 +81,8 @@ func (v *view) targets() []signin.Region {
 
 // undoWhy says why the undo happens now.
 func (v *view) undoWhy(u Undoing) string {
+	if u.Whole != nil {
+		return fmt.Sprintf("app %s to put back whole as it was before move %s, because %s asks for it: %s", u.Apps[0].App.Name, u.Move, v.s.Request.By, v.s.Request.Reason)
+	}
 	return fmt.Sprintf("%s to take back what move %s wrote, because %s asks for it: %s", apps(len(v.moving)), u.Move, v.s.Request.By, v.s.Request.Reason)
 }

@@ -32,6 +32,7 @@ const (
 	OtherPartition     Code = "other-partition"
 	AudienceIsEndpoint Code = "audience-is-endpoint"
 	LaterEdit          Code = "later-edit-kept"
+	SnapshotMissing    Code = "snapshot-missing"
 	SigningKeyUnknown  Code = "signing-key-unknown"
 	IdPAuth            Code = "idp-auth"
 	IdPPermission      Code = "idp-permission"
@@ -139,6 +140,7 @@ var list = []Registered{
 	{OtherPartition, Warn, "The target Region belongs to another AWS partition than the app."},
 	{AudienceIsEndpoint, Info, "An app's audience is a sign-in endpoint; it is left as it is."},
 	{LaterEdit, Warn, "An undo kept a value that somebody changed after the move."},
+	{SnapshotMissing, Info, "The whole document from before a move is not kept; only a full restore needs it."},
 	{SigningKeyUnknown, Warn, "An app does not say which key signs its assertions, and a write could change it; it is not written."},
 	{IdPAuth, Page, "The IdP refuses our credential."},
 	{IdPPermission, Page, "Our credential lacks a permission in the IdP."},

@@ -59,6 +59,7 @@ type Looking interface {
 type Moving interface {
 	Move(ctx context.Context, actor control.Actor, r control.MoveRequest, follow func(control.MoveEvent)) (control.MoveAnswer, error)
 	Undo(ctx context.Context, actor control.Actor, r control.UndoRequest, follow func(control.MoveEvent)) (control.MoveAnswer, error)
+	RestoreFull(ctx context.Context, actor control.Actor, r control.FullRestoreRequest) (control.FullRestoreAnswer, error)
 }
 
 // Braking are the use cases about pauses and locks.
@@ -194,6 +195,7 @@ func (s *Server) handler(u UseCases, checks ...func(http.Handler) http.Handler) 
 	r.Post("/v1/plan", answers(s, u.Plan))
 	r.Post("/v1/moves", follow(s, u.Move, moved))
 	r.Post("/v1/undo", follow(s, u.Undo, moved))
+	r.Post("/v1/restore", answers(s, u.RestoreFull))
 	s.deciding(r, u)
 	r.Post("/v1/pauses", answers(s, u.Pause))
 	r.Post("/v1/pauses/release", answers(s, u.Resume))

@@ -54,6 +54,13 @@ func (c cases) Undo(_ context.Context, a control.Actor, r control.UndoRequest, f
 	return c.undo(a, r, f)
 }
 
+func (c cases) RestoreFull(_ context.Context, a control.Actor, r control.FullRestoreRequest) (control.FullRestoreAnswer, error) {
+	if r.App == "" {
+		return control.FullRestoreAnswer{}, &control.Failure{Kind: control.Forbidden, Message: a.String() + " is no admin"}
+	}
+	return control.FullRestoreAnswer{Federation: r.Federation + "/" + r.App + "/" + r.Move + "/" + r.Reason}, nil
+}
+
 func (c cases) Pause(_ context.Context, a control.Actor, r control.BrakeRequest) (control.BrakeAnswer, error) {
 	return c.brake("pause", a, r)
 }
@@ -152,7 +159,7 @@ func wantProblem(t *testing.T, res *http.Response, status int, says string) Prob
 
 // routes are all of the server's.
 var routes = []struct{ method, path string }{
-	{"GET", "/v1/status"}, {"POST", "/v1/plan"}, {"POST", "/v1/moves"}, {"GET", "/v1/explain"}, {"POST", "/v1/undo"}, {"GET", "/v1/history"},
+	{"GET", "/v1/status"}, {"POST", "/v1/plan"}, {"POST", "/v1/moves"}, {"GET", "/v1/explain"}, {"POST", "/v1/undo"}, {"POST", "/v1/restore"}, {"GET", "/v1/history"},
 	{"GET", "/v1/proposals"}, {"POST", "/v1/proposals"}, {"POST", "/v1/approve"}, {"POST", "/v1/reject"},
 	{"POST", "/v1/pauses"}, {"POST", "/v1/pauses/release"}, {"POST", "/v1/locks"}, {"POST", "/v1/locks/release"},
 	{"GET", "/v1/unknown"}, {"DELETE", "/v1/status"}, {"GET", "/debug/pprof/"},

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -92,6 +93,17 @@ func (b BoxReads) hold() (release func()) {
 	}
 	b.still.Lock()
 	return b.still.Unlock
+}
+
+// Keys returns the keys of all records, sorted, without reading a record.
+func (b BoxReads) Keys(ctx context.Context) ([]string, error) {
+	defer b.hold()()
+	r, err := b.reads(ctx)
+	if err != nil {
+		return nil, b.failed("list", err)
+	}
+	head, _, err := r.boxHead(ctx, b.kind)
+	return slices.Sorted(maps.Keys(head.Tags)), b.failed("list", err)
 }
 
 // All returns every record by its key.

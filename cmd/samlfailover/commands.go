@@ -19,7 +19,7 @@ func commandGroups(p *program) []commandGroup {
 		{"See it work, on this machine alone", []*cobra.Command{newDemo(p), newSandbox(p)}},
 		{"Look, without any config", []*cobra.Command{newProbe(p), newEndpoints(p), newVersion(p)}},
 		{"Prepare, in calm times", []*cobra.Command{newCheck(p), newIdP(p), newTrust(p), newReadiness(p), newRunbook(p), newToken(p), newNotify(p)}},
-		{"Watch and move", []*cobra.Command{newServe(p), newStatus(p), newExplain(p), newPlan(p), newMove(p), newUndo(p), newSchedule(p)}},
+		{"Watch and move", []*cobra.Command{newServe(p), newStatus(p), newExplain(p), newPlan(p), newMove(p), newUndo(p), newFullRestore(p), newSchedule(p)}},
 		{"Decide on what others propose", []*cobra.Command{newProposals(p), newApprove(p), newReject(p)}},
 		{"Hold it back", []*cobra.Command{newPause(p), newResume(p), newLock(p), newUnlock(p)}},
 		{"Look back", []*cobra.Command{newHistory(p), newAudit(p)}},

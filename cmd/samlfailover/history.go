@@ -91,6 +91,9 @@ func (p *program) showHistory(h control.History) {
 
 // whatMove says what kind of move it was.
 func whatMove(m control.PastMove) string {
+	if m.Whole {
+		return "full restore of before " + escape.Terminal(string(m.Undoes))
+	}
 	if m.Undoes != "" {
 		return "undo of " + escape.Terminal(string(m.Undoes))
 	}

@@ -172,6 +172,9 @@ func (p *program) showProposal(one control.Proposal, whole bool) {
 			p.line("  %s", l)
 		}
 	}
+	if whole {
+		p.showBack(one)
+	}
 	p.showNeeds(one)
 }
 

@@ -49,6 +49,8 @@ type Record struct {
 	PlanDigest string          `json:"plan_digest,omitempty"`
 	// Undoes is the move that this one takes back, if any.
 	Undoes failover.MoveID `json:"undoes,omitempty"`
+	// Whole: it puts back one app's whole document of before that move.
+	Whole bool `json:"whole,omitempty"`
 	// Approval is the proposal that people approved, if the move needed one.
 	Approval *failover.Approved `json:"approval,omitempty"`
 	Started  time.Time          `json:"started"`

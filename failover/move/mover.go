@@ -21,7 +21,7 @@ type BrakeList interface {
 }
 
 // Config is what a Mover works with. Brakes (nobody can lock anything then),
-// Prover and Events may be nil; Events is never called by two goroutines at once and must not block.
+// Prover, Snapshots and Events may be nil; Events is never called by two goroutines at once and must not block.
 type Config struct {
 	// Federation returns a federation of the config in force.
 	Federation func(name string) (federation.Federation, bool)
@@ -31,6 +31,7 @@ type Config struct {
 	Brakes     BrakeList
 	Recorder   Recorder
 	Prover     Prover
+	Snapshots  Snapshots
 	Limits     Limits
 	Events     func(Event)
 	Log        *slog.Logger
@@ -207,6 +208,9 @@ func startText(r Record) string {
 	n := fmt.Sprintf("%d apps move", len(r.Steps))
 	if len(r.Steps) == 1 {
 		n = "1 app moves"
+	}
+	if r.Whole {
+		return fmt.Sprintf("app %s goes back whole as it was before move %s", r.Steps[0].App.Name, r.Undoes)
 	}
 	if r.Undoes != "" {
 		return fmt.Sprintf("%s back: undo of move %s", n, r.Undoes)

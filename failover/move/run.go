@@ -30,9 +30,10 @@ type appRun struct {
 	step     StepRecord
 	result   failover.AppResult
 	last     idp.StepResult
-	wrote    []idp.Change // changes of earlier tries that may have been sent
-	fatal    error        // ends the run, not just this app
-	best     bool         // the proof reached is the best that could be (ErrUnprovable)
+	wrote    []idp.Change     // changes of earlier tries that may have been sent
+	fatal    error            // ends the run, not just this app
+	unkept   *finding.Finding // why there is no document from before the move
+	best     bool             // the proof reached is the best that could be (ErrUnprovable)
 	trouble  sync.Once
 	troubled chan struct{} // closed when the first try has failed
 }
@@ -75,6 +76,7 @@ func (x *run) run(ctx context.Context) (failover.Result, error) {
 		return res, fmt.Errorf("end move %s in the journal: %w", x.r.ID, err)
 	}
 	x.m.after(ctx, x.r, "move.finished", res)
+	x.drop(ctx)
 	x.m.emit(x.r, Event{Kind: EventFinished, Proof: res.Proof, Text: FinishText(res), Result: &res})
 	return res, nil
 }

@@ -69,6 +69,9 @@ func (x *run) try(ctx context.Context, a *appRun) error {
 		return err
 	}
 	a.result.Notes = res.Findings
+	if a.unkept != nil {
+		a.result.Notes = append(slices.Clone(a.result.Notes), *a.unkept)
+	}
 	if why := x.elsewhere(a); why != nil {
 		return *why
 	}
@@ -170,7 +173,11 @@ func (x *run) planned(ctx context.Context, a *appRun, before idp.Document, chang
 	if err := x.m.record(ctx, x.r, "move.write", detail); err != nil {
 		return err
 	}
-	return a.keep(x.note(ctx, a, StepNote{Phase: Planned, Changes: join(a.wrote, changes)}, "is about to be written"))
+	if err := a.keep(x.note(ctx, a, StepNote{Phase: Planned, Changes: join(a.wrote, changes)}, "is about to be written")); err != nil {
+		return err
+	}
+	x.snapshot(ctx, a, before)
+	return nil
 }
 
 // curable reports whether another try may help. Nothing of somebody else's is

@@ -19,6 +19,9 @@ import (
 // every app the changes that the former move wrote, or may have written. Apps
 // that it never came to write are left out.
 func UndoOf(past Record, req failover.Request) (Record, error) {
+	if req.Undoes != nil && req.Undoes.Whole != nil {
+		return restoreOf(past, req)
+	}
 	if past.Result == nil {
 		return Record{}, fmt.Errorf("undo move %s: %w", past.ID, ErrOpenMove)
 	}

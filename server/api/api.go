@@ -92,6 +92,7 @@ func New(o Options) *API {
 		a.huma = humachi.New(r, a.config())
 		a.looking()
 		a.moves()
+		a.restore()
 		a.proposals()
 		a.brakes()
 		a.records()

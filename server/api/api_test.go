@@ -39,6 +39,7 @@ type cases struct {
 	move     func(ctx context.Context, r control.MoveRequest, tell func(control.MoveEvent)) (control.MoveAnswer, error)
 	approve  func(r control.VoteRequest, tell func(control.MoveEvent)) (control.VoteAnswer, error)
 	feed     *control.Feed
+	restored control.FullRestoreAnswer
 
 	mu    *sync.Mutex
 	asked *[]any
@@ -67,6 +68,11 @@ func (c cases) Move(ctx context.Context, _ control.Actor, r control.MoveRequest,
 func (c cases) Undo(ctx context.Context, _ control.Actor, r control.UndoRequest, tell func(control.MoveEvent)) (control.MoveAnswer, error) {
 	c.note(r)
 	return c.move(ctx, control.MoveRequest{}, tell)
+}
+
+func (c cases) RestoreFull(_ context.Context, _ control.Actor, r control.FullRestoreRequest) (control.FullRestoreAnswer, error) {
+	c.note(r)
+	return c.restored, c.err
 }
 
 func (c cases) Explain(_ context.Context, _ control.Actor, federation, region string) (control.Explanation, error) {
@@ -269,6 +275,7 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/moves/20261127-x", "", control.HistoryRequest{Move: "20261127-x"}},
 		{"POST", "/moves/20261127-x/undo", `{"reason":"back"}`, control.UndoRequest{Move: "20261127-x", Reason: "back"}},
 		{"POST", "/moves/latest/undo", `{"federation":"prod","dry_run":true}`, control.UndoRequest{Federation: "prod", DryRun: true}},
+		{"POST", "/moves/20261127-x/restore", `{"federation":"prod","app":"a","reason":"why","dry_run":true}`, control.FullRestoreRequest{Federation: "prod", App: "a", Move: "20261127-x", Reason: "why", DryRun: true}},
 		{"POST", "/pauses", `{"federation":"prod","reason":"why","for":"2h"}`, control.BrakeRequest{Federation: "prod", Reason: "why", For: "2h"}},
 		{"POST", "/pauses/release", `{"all":true}`, control.ReleaseRequest{All: true}},
 		{"DELETE", "/pauses/pause-a", "", control.ReleaseRequest{ID: "pause-a"}},

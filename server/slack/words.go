@@ -274,7 +274,9 @@ func historyPage(h control.History, now time.Time) message {
 // past tells one move as the journal keeps it.
 func (p *page) past(m control.PastMove, now time.Time) {
 	what := string(m.Cause) + " of " + m.Federation + " to " + m.To.String()
-	if m.Undoes != "" {
+	if m.Whole {
+		what = "full restore of before " + string(m.Undoes) + " in " + m.Federation
+	} else if m.Undoes != "" {
 		what = "undo of " + string(m.Undoes) + " in " + m.Federation
 	}
 	p.say(fmt.Sprintf("%s: %s, begun %s by %s", m.ID, what, ago(now, m.Started), m.By))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -70,6 +71,16 @@ func (b *Box) All(ctx context.Context) (map[string][]byte, error) {
 		out[k] = bytes.Clone(v)
 	}
 	return out, nil
+}
+
+// Keys returns the keys of all records, sorted.
+func (b *Box) Keys(ctx context.Context) ([]string, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Sorted(maps.Keys(b.all)), nil
 }
 
 // Once remembers what was used before. The zero value remembers nothing. Safe

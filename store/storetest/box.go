@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -15,6 +17,7 @@ type Box interface {
 	Put(ctx context.Context, key string, value []byte) error
 	Delete(ctx context.Context, keys ...string) error
 	Get(ctx context.Context, key string) ([]byte, bool, error)
+	Keys(ctx context.Context) ([]string, error)
 	All(ctx context.Context) (map[string][]byte, error)
 }
 
@@ -45,6 +48,10 @@ func boxHolds(ctx context.Context, b Box, want map[string]string) error {
 	}
 	if len(all) != len(want) {
 		return fmt.Errorf("the box holds %q, want %q", all, want)
+	}
+	keys, err := b.Keys(ctx)
+	if wanted := slices.Sorted(maps.Keys(want)); err != nil || !slices.Equal(keys, wanted) {
+		return fmt.Errorf("its keys are %q, want %q (%w)", keys, wanted, err)
 	}
 	for k, v := range want {
 		got, there, err := b.Get(ctx, k)

@@ -230,7 +230,7 @@ func VerifyBundle(path string) (Bundle, error) {
 	if err != nil {
 		return b, fmt.Errorf("open the bundle: %w", err)
 	}
-	defer z.Close()
+	defer func() { _ = z.Close() }() // only read
 	files := map[string][]byte{}
 	for _, f := range z.File {
 		if _, twice := files[f.Name]; twice {

@@ -78,7 +78,7 @@ func Runbooks(c *config.Config, version, name string, past PastMoves, now time.T
 // lastMove is the newest finished move, nil if there was none.
 func lastMove(past PastMoves, federation string, adminURL func(federation.AppRef) string) (*runbook.LastMove, error) {
 	if past == nil {
-		return nil, errors.New("no controller answered.")
+		return nil, errors.New("no controller answered")
 	}
 	all, err := past(federation)
 	if err != nil {

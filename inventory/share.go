@@ -45,7 +45,7 @@ type Tally struct {
 func (t Tally) Fraction() float64 { return fraction(t.Ready, t.Total) }
 
 // Fraction returns Ready/Total, 0 when there is no role at all.
-func (s Share) Fraction() float64 { return fraction(s.Ready, s.Total) }
+func (sh Share) Fraction() float64 { return fraction(sh.Ready, sh.Total) }
 
 func fraction(some, all int) float64 {
 	if all == 0 {

@@ -248,9 +248,10 @@ func page[T any](c call, in paging, parent string, all []T) (some []T, next stri
 	}
 	from, served := 0, false
 	if in.NextToken != nil {
-		raw, err := base64.RawURLEncoding.DecodeString(*in.NextToken)
+		raw, _ := base64.RawURLEncoding.DecodeString(*in.NextToken) // what is no base64 is no token of ours either
 		rest, ours := strings.CutPrefix(string(raw), c.Action+" "+parent+" ")
 		rest, served = strings.CutPrefix(rest, "+")
+		var err error
 		if from, err = strconv.Atoi(rest); !ours || err != nil || from < 0 || from > len(all) {
 			return nil, "", invalid("INVALID_NEXT_TOKEN", "You provided an invalid value for NextToken.")
 		}

@@ -40,7 +40,7 @@ func (f *Fleet) Scan(ctx context.Context, last inventory.Snapshot) inventory.Sna
 	found := make([][]reading, len(f.Federation.Accounts))
 	sweep, stop := context.WithCancel(ctx)
 	defer stop()
-	iam := &pulse{fleet: f, stop: stop}
+	iam := &pulse{fleet: f, stop: stop, turn: make(chan struct{}, 1)}
 	var watch sync.WaitGroup
 	watch.Go(func() { iam.watch(sweep) })
 	f.eachAccount(func(i int, a federation.Account) {

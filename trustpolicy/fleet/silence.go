@@ -62,6 +62,7 @@ func known(last inventory.Snapshot, a federation.Account) inventory.AccountScan 
 type pulse struct {
 	fleet *Fleet
 	stop  context.CancelFunc // ends the calls that are under way
+	turn  chan struct{}      // of one: who has it asks, the others wait
 	mu    sync.Mutex
 	why   *finding.Finding
 }
@@ -99,16 +100,18 @@ func (p *pulse) feel(ctx context.Context, err error) {
 }
 
 func (p *pulse) ask(ctx context.Context) {
-	if ctx.Err() != nil {
-		return
+	select {
+	case p.turn <- struct{}{}:
+		defer func() { <-p.turn }()
+	case <-ctx.Done():
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.why != nil {
+	if ctx.Err() != nil || p.silent() != nil {
 		return
 	}
 	if why := p.fleet.Silent(ctx); why != nil && ctx.Err() == nil {
+		p.mu.Lock()
 		p.why = why
+		p.mu.Unlock()
 		p.stop()
 	}
 }

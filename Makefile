@@ -60,6 +60,11 @@ generated: ## fail if generated docs or go.mod are not what the sources say
 fuzz: ## every fuzz target for FUZZTIME (default 30s each)
 	@FUZZTIME=$${FUZZTIME:-30s} ./.ci/fuzz
 
+.PHONY: bench
+bench: ## what 200 clients cost a move (4 minutes, Linux), and how soon Slack is acknowledged
+	TEST_WEB=1 $(CLEAN) go test ./app/webbench -count=1 -run '^TestMoveBeforeACrowd$$' -v
+	$(CLEAN) go test ./server/slack -run '^$$' -bench '^BenchmarkAcknowledge$$' -benchtime $${BENCHTIME:-300x}
+
 .PHONY: bench-policy
 bench-policy: trustpolicy/simulate/node_modules ## what reading, judging, editing and proving a trust policy costs
 	go test ./trustpolicy -run '^$$' -bench . -cpu 1 -count $${COUNT:-5}

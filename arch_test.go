@@ -93,6 +93,7 @@ var importTable = []row{
 
 	{pkg: "app/clustertest"}, // tests only
 	{pkg: "app/scaletest"},   // tests only
+	{pkg: "app/webbench"},    // tests only
 	{pkg: "sandbox/...", may: []string{"signin", "sandbox/..."}},
 	{pkg: "demo", may: append([]string{"app", "people", "control", "config", "sandbox/..."}, ground...)},
 	{pkg: "cmd/...", may: append([]string{"app", "people", "control", "config", "demo", "sandbox/..."}, ground...)},

@@ -18,6 +18,8 @@ const calm = 10 * time.Second
 // Off is the schedule that never runs.
 const Off = "off"
 
+var scheduleForm = regexp.MustCompile(`^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|\S+( +\S+){4})$`)
+
 // ParseSchedule reads five cron fields in UTC, @hourly and the like, or
 // "@every DURATION"; "off" gives nil. It refuses what robfig/cron takes and
 // then does something else than meant: time zones (TZ= without a space
@@ -34,7 +36,7 @@ func ParseSchedule(text string) (s cron.Schedule, err error) {
 		if err != nil || d < shortest {
 			return nil, fmt.Errorf("%s must name a duration of at least %s; write it as @every 90m", quote(text), shortest)
 		}
-	} else if !regexp.MustCompile(`^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|\S+( +\S+){4})$`).MatchString(text) {
+	} else if !scheduleForm.MatchString(text) {
 		return nil, fmt.Errorf("%s is not a schedule; write five fields (minute hour day month weekday), @hourly, @every 90m or off", quote(text))
 	}
 	defer func() {

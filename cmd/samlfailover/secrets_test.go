@@ -185,7 +185,7 @@ func (h *hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (e *estate) config(proxyURL string, apps map[string]string) string {
 	var b strings.Builder
 	d, env := e.Demo(), pingone.EnvironmentID("Production")
-	fmt.Fprintf(&b, "network: {proxy: %s, ca_file: ca.pem}\naws: {region: us-west-2, access_key_id: %s, secret_access_key: 'file:secrets/aws'}\ntenants:\n", proxyURL, d.Controller.AccessKeyID)
+	fmt.Fprintf(&b, "network: {proxy: %s, ca_file: ca.pem}\naws: {region: us-west-2, iam_calls_per_second: 50, access_key_id: %s, secret_access_key: 'file:secrets/aws'}\ntenants:\n", proxyURL, d.Controller.AccessKeyID)
 	fmt.Fprintf(&b, "  - {name: okta-token, kind: okta, url: 'https://%s', token: 'file:secrets/okta-token'}\n", tokenOrg)
 	fmt.Fprintf(&b, "  - {name: okta-service, kind: okta, url: 'https://%s', oauth: {client_id: %s, private_key: 'file:secrets/okta-key', key_id: k1, dpop: true}}\n", serviceOrg, clientID)
 	fmt.Fprintf(&b, "  - {name: ping-basic, kind: pingone, url: 'https://api.pingone.eu', client_id: %s, client_secret: 'file:secrets/ping-basic', pingone: {environment: %s}}\n", clientID, env)

@@ -104,7 +104,9 @@ func (a *Account) Sites() []proxy.Site {
 
 // Close ends deliveries and joins them.
 func (a *Account) Close() {
+	a.mu.Lock() // no webhook begins while or after we wait for the last
 	a.once.Do(func() { close(a.closed) })
+	a.mu.Unlock()
 	a.sending.Wait()
 }
 

@@ -37,7 +37,11 @@ func (a *Account) tell(i *Incident, kind string) {
 			"service": map[string]any{"id": "PSANDBOX", "type": "service_reference", "summary": "AWS sign-in"}, "assignees": []any{}, "urgency": "high", "priority": nil},
 	}})
 	a.sent = append(a.sent, w)
-	a.sending.Go(func() { a.deliver(w) })
+	select {
+	case <-a.closed:
+	default:
+		a.sending.Go(func() { a.deliver(w) })
+	}
 }
 
 // Redeliver sends the bytes of an earlier webhook again, as an attacker who has

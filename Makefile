@@ -56,6 +56,10 @@ generated: ## fail if generated docs or go.mod are not what the sources say
 	go test -count=1 ./config ./finding ./failover ./cmd/samlfailover
 	go test -count=1 -run Page ./failover/crashtest
 
+.PHONY: crashes
+crashes: ## every pair of crashes of moves of 1, 3 and 6 apps, and every point by SIGKILL
+	CRASH_ALL=1 $(CLEAN) go test -count=1 -timeout 30m ./failover/crashtest
+
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (default 30s each)
 	@FUZZTIME=$${FUZZTIME:-30s} ./.ci/fuzz

@@ -139,10 +139,14 @@ func TestInsideLeaderPartitioned(t *testing.T) {
 	p.breakHome()
 	<-hit
 	p.succession(lost, old, others, etcdToo)
-	st, ok := old.status()
-	if !ok || st.Store.Standing.Leads || st.Store.Store.Quorum || !st.finds("store-unavailable") {
+	if st, ok := old.status(); !ok || st.Store.Standing.Leads {
 		t.Errorf("the one that is cut off says: %v %+v", ok, st.Store)
 	}
+	p.until("the one that is cut off says so", func() bool {
+		st, ok := old.status()
+		return ok && !st.Store.Standing.Leads && !st.Store.Store.Quorum && st.finds("store-unavailable")
+	})
+	t.Logf("%s says that it has no majority %s after it was cut off", old.name, time.Since(lost).Round(10*time.Millisecond))
 	mend(t, old.net, others[0].net)
 	mend(t, old.net, others[1].net)
 	took := p.until("the one that was cut off follows", func() bool {

@@ -301,15 +301,20 @@ func TestNoVendorsSecretIsLeftBehind(t *testing.T) {
 	e.feel(fine)
 	log := e.serve(t, "--verbose")
 	wrong := e.spoiled(t)
-	printed := 0
+	printed, moods := 0, 0
 	for _, m := range []mood{fine, echoing, cutShort, refusing, somebodys, wrongSecret, fine} {
 		e.feel(m)
+		moods++
 		env := e.env
 		if m == wrongSecret {
 			env = wrong
 		}
-		for _, args := range [][]string{{"check"}, {"idp", "apps"}, {"status"}, {"explain"}, {"plan", "--to", "us-west-2"}, {"trust", "scan"}} {
-			for _, form := range []string{"text", "json"} {
+		for i, args := range [][]string{{"check"}, {"idp", "apps"}, {"status"}, {"explain"}, {"plan", "--to", "us-west-2"}, {"trust", "scan"}} {
+			forms := []string{"text", "json"}
+			if underRace { // where each run costs ten times as much, one of the two
+				forms = forms[(i+moods)%2:][:1]
+			}
+			for _, form := range forms {
 				r := cli(t, env, append([]string{"--verbose", "--output", form}, args...)...)
 				printed += len(r.out) + len(r.err)
 				for _, name := range leaked(r.out+r.err, e.known()) {

@@ -43,12 +43,21 @@ func (s *site) outcome(t testing.TB) outcome {
 	return o
 }
 
-// dies runs a job that has to end at a point.
-func (s *site) dies(t testing.TB, at point, do job) {
+// dies runs a job that has to end at a point; it reports whether it did. A second
+// token of a tenant is asked for only if two apps of it ask at the same moment: a
+// run in which they did not is no error.
+func (s *site) dies(t testing.TB, at point, do job) bool {
 	t.Helper()
 	f := &fuse{at: at.String()}
-	if err := s.live(t, f, do); !f.dead() {
+	err := s.live(t, f, do)
+	switch {
+	case f.dead():
+		return true
+	case at.what == "token" && err == nil:
+		return false
+	default:
 		t.Errorf("the point %s was not reached (%v)", at, err)
+		return false
 	}
 }
 
@@ -202,17 +211,20 @@ func TestUndoKilledAnywhere(t *testing.T) {
 }
 
 // spec 9.5: and so is a move whose recovery is killed as well, at any of the
-// recovery's own boundaries. With CRASH_ALL these are all pairs. Without, first
+// recovery's own boundaries. With CRASH_ALL these are all pairs ("most": of 6
+// apps those of every fifth first crash). Without, first
 // crashes that leave the same to the next leader count once for 3 and 6 apps,
 // only a few of them are tried for 6, and even fewer of everything under the race
 // detector, where each costs ten times as much.
 func TestRecoveryKilledAnywhere(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ apps, every, underRace int }{{1, 1, 4}, {3, 1, 26}, {6, 49, 98}} {
+	for _, c := range []struct{ apps, every, underRace int }{{1, 1, 8}, {3, 1, 52}, {6, 49, 196}} {
 		t.Run(fmt.Sprintf("%d apps", c.apps), func(t *testing.T) {
 			t.Parallel()
 			every, done := c.every, &sync.Map{}
 			switch {
+			case os.Getenv("CRASH_ALL") == "most" && c.apps == 6:
+				every, done = 5, nil
 			case os.Getenv("CRASH_ALL") != "":
 				every, done = 1, nil
 			case underRace:
@@ -262,7 +274,9 @@ func (s *site) diesAgain(t *testing.T, at point, do job) (pairs int64) {
 	second := s.pointsOf(t, resume)
 	for _, again := range second {
 		s.restore(t, left)
-		s.dies(t, again, resume)
+		if !s.dies(t, again, resume) {
+			continue
+		}
 		report(t, at.String()+" and "+again.String(), s.recovers(t, do, false))
 		if t.Failed() {
 			break

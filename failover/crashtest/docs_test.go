@@ -151,8 +151,8 @@ leads back to the app as it was. What is tested:
 
 - every point of a move, and of an undo, of 1, 3 and 6 apps, inside the test's process and in virtual time (a sample under the race
   detector);
-- every pair (the recovery is killed as well, at each of its own points) for 1, 3 and 6 apps with ` + "`CRASH_ALL=1`" + `, which is a stage of
-  ` + "`.ci/run`" + `. A plain ` + "`go test`" + ` has every pair for 1 app; for 3 apps every pair of what a first crash can leave to the next leader
+- every pair (the recovery is killed as well, at each of its own points) for 1, 3 and 6 apps with ` + "`CRASH_ALL=1`" + ` (` + "`make crashes`" + `). A stage of
+  ` + "`.ci/run`" + ` has them for 1 and 3 apps, and those of every fifth first crash for 6 (` + "`CRASH_ALL=most`" + `). A plain ` + "`go test`" + ` has every pair for 1 app; for 3 apps every pair of what a first crash can leave to the next leader
   (crashes that leave the same count once); a sample for 6 apps, and of everything under the race detector;
 - every point of a move of 1, 3 and 6 apps by SIGKILL of a process of its own, over an embedded store and TLS, with ` + "`CRASH_ALL=1`" + `; a
   sample of them without. The store syncs nothing to the disk there: a killed process loses nothing that the kernel has, and the

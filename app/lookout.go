@@ -38,7 +38,9 @@ type lookout struct {
 	unavailable error
 	controllers []store.Controller
 	distrusted  []finding.Finding
-	paged       map[string]bool
+
+	paging sync.Mutex // run and a new leadership both page; each page is told once
+	paged  map[string]bool
 }
 
 func newLookout(s *store.Store, h *helm, record *trail, own string, log *slog.Logger) *lookout {
@@ -116,16 +118,7 @@ func (l *lookout) verify(ctx context.Context) {
 
 // page tells a person of what has to be looked at now, once each.
 func (l *lookout) page(ctx context.Context) {
-	now := map[string]bool{}
-	for _, f := range l.findings() {
-		key := string(f.Code) + "|" + f.Subject
-		if f.Severity() != finding.Page {
-			continue
-		}
-		now[key] = true
-		if l.paged[key] {
-			continue
-		}
+	for _, f := range l.due() {
 		l.log.Error("page: "+escape.Terminal(f.Error()), "code", f.Code)
 		if err := l.record.Record(ctx, failover.Controller, "page", "store", f); err != nil && ctx.Err() == nil {
 			l.log.Error("the page is not in the audit record", "error", err)
@@ -134,7 +127,26 @@ func (l *lookout) page(ctx context.Context) {
 			l.told(notify.OfFinding("", f))
 		}
 	}
+}
+
+// due are the pages that nobody was told of since their causes came up.
+func (l *lookout) due() []finding.Finding {
+	l.paging.Lock()
+	defer l.paging.Unlock()
+	var out []finding.Finding
+	now := map[string]bool{}
+	for _, f := range l.findings() {
+		key := string(f.Code) + "|" + f.Subject
+		if f.Severity() != finding.Page {
+			continue
+		}
+		if !l.paged[key] && !now[key] {
+			out = append(out, f)
+		}
+		now[key] = true
+	}
 	l.paged = now
+	return out
 }
 
 // untrusted are the findings about records that are not what was stored.

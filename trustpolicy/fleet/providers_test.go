@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/samlfailover/samlfailover/federation"
@@ -15,14 +14,18 @@ import (
 	"github.com/samlfailover/samlfailover/sandbox/portal"
 )
 
-// certificate is one for all metadata of these tests.
-var certificate = sync.OnceValue(func() []byte {
+// oneCertificate is made at start and not when first asked for: a test of
+// virtual time asking first would have it end in 2010 for all the others.
+var oneCertificate = func() []byte {
 	k, err := portal.NewKey("okta", nil)
 	if err != nil {
 		panic(err)
 	}
 	return k.Certificate.Raw
-})
+}()
+
+// certificate is one for all metadata of these tests.
+func certificate() []byte { return oneCertificate }
 
 func metadata(issuer string) string {
 	return fmt.Sprintf(`<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="%s"><IDPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"><KeyDescriptor use="signing"><KeyInfo xmlns="http://www.w3.org/2000/09/xmldsig#"><X509Data><X509Certificate>%s</X509Certificate></X509Data></KeyInfo></KeyDescriptor></IDPSSODescriptor></EntityDescriptor>`,

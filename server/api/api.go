@@ -49,6 +49,7 @@ type API struct {
 	o      Options
 	use    atomic.Pointer[UseCases]
 	keys   *keys
+	looks  looks
 	huma   huma.API
 	routes http.Handler
 
@@ -73,7 +74,7 @@ func New(o Options) *API {
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	ownErrors()
 	r := chi.NewRouter()
-	r.Use(noteRoute)
+	r.Use(noteRoute, a.looks.watch)
 	r.NotFound(func(w http.ResponseWriter, req *http.Request) {
 		send(w, req, problem.New(problem.NoRoute, http.StatusNotFound, "this controller does not know the route", "see /api/openapi.json for those that it knows"))
 	})
@@ -163,6 +164,7 @@ func (a *API) config() huma.Config {
 	c := huma.DefaultConfig("samlfailover", a.o.Version)
 	c.OpenAPIPath, c.DocsPath, c.SchemasPath, c.CreateHooks = "", "", "", nil
 	c.RejectUnknownQueryParameters = true
+	c.Formats = map[string]huma.Format{"application/json": asJSON(), "json": asJSON()}
 	c.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
 	c.Info.Description = "The controller's use cases over HTTP. Every refusal is a problem (RFC 9457) with a stable type; docs/api.md has a guide and the list of types."
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{

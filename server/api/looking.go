@@ -37,19 +37,19 @@ type RegionHealth struct {
 // looking are the routes that change nothing.
 func (a *API) looking() {
 	huma.Register(a.huma, operation("status", http.MethodGet, "/status", "Look", "How everything stands", "The controller itself and every federation that you may see: what samlfailover status shows. It asks nobody outside."),
-		ask(a, func(ctx context.Context, u UseCases, who control.Actor, _ *struct{}) (*answer[control.Status], error) {
-			return whole(u.Status(ctx, who), nil)
+		ask(a, func(ctx context.Context, _ UseCases, who control.Actor, _ *struct{}) (*answer[*look], error) {
+			return whole(a.look(ctx, who), nil)
 		}))
 	huma.Register(a.huma, operation("list-federations", http.MethodGet, "/federations", "Look", "The federations", "Every federation that you may see: apps with their active Region, verdicts, readiness, the decision and its rule."),
-		ask(a, func(ctx context.Context, u UseCases, who control.Actor, _ *struct{}) (*answer[Federations], error) {
-			st := u.Status(ctx, who)
+		ask(a, func(ctx context.Context, _ UseCases, who control.Actor, _ *struct{}) (*answer[Federations], error) {
+			st := a.look(ctx, who)
 			out := Federations{At: st.At, Federations: []control.FederationStatus{}}
 			out.Federations = append(out.Federations, st.Federations...)
 			return whole(out, nil)
 		}))
 	huma.Register(a.huma, operation("show-federation", http.MethodGet, "/federations/{federation}", "Look", "One federation", "Apps with their active Region as last read, a verdict for each Region, the decision with rule and evidence, pauses and locks."),
 		ask(a, func(ctx context.Context, u UseCases, who control.Actor, in *FederationPath) (*answer[control.FederationStatus], error) {
-			st, err := federationOf(ctx, u, who, in.Federation)
+			st, err := a.federationOf(ctx, u, who, in.Federation)
 			return whole(st, err)
 		}))
 	huma.Register(a.huma, operation("explain", http.MethodGet, "/federations/{federation}/decision", "Look", "Why things stand as they do", "The present decision in words, with the rule, the evidence and what would change it; with region the evidence about that Region too."),
@@ -68,8 +68,8 @@ func (a *API) looking() {
 			return whole(u.Readiness(ctx, who, control.ReadinessRequest{Federation: in.Federation, Region: in.Region, Why: in.Why}))
 		}))
 	huma.Register(a.huma, operation("health", http.MethodGet, "/health", "Look", "The Regions' health", "For each federation and Region the verdict of the quorum with its votes."),
-		ask(a, func(ctx context.Context, u UseCases, who control.Actor, _ *struct{}) (*answer[Health], error) {
-			return whole(healthOf(u.Status(ctx, who)), nil)
+		ask(a, func(ctx context.Context, _ UseCases, who control.Actor, _ *struct{}) (*answer[Health], error) {
+			return whole(healthOf(a.look(ctx, who).Status), nil)
 		}))
 	huma.Register(a.huma, operation("store", http.MethodGet, "/store", "Look", "The store, and who leads", "Needs the role viewer in every federation."),
 		ask(a, func(ctx context.Context, u UseCases, who control.Actor, _ *struct{}) (*answer[control.StoreReport], error) {
@@ -96,8 +96,8 @@ func healthOf(st control.Status) Health {
 
 // federationOf finds one federation in the status of a caller; what it is not
 // found by says control.
-func federationOf(ctx context.Context, u UseCases, who control.Actor, name string) (control.FederationStatus, error) {
-	for _, f := range u.Status(ctx, who).Federations {
+func (a *API) federationOf(ctx context.Context, u UseCases, who control.Actor, name string) (control.FederationStatus, error) {
+	for _, f := range a.look(ctx, who).Federations {
 		if f.Name == name {
 			return f, nil
 		}

@@ -169,7 +169,7 @@ func endpoint(at idp.Value) (signin.ACS, bool) {
 func (d *description) judgeValidator() {
 	pattern := text(d.doc, validator)
 	evidence := map[string]string{"validator": shownAt(d.doc, validator)}
-	rule, err := judge(pattern)
+	rule, err := judged.of(pattern)
 	switch {
 	case err != nil:
 		d.app.Refuse(finding.Finding{Code: finding.ACSValidator, What: "it cannot be shown which endpoints the app's ACS URL validator admits; the app is not written",

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"time"
@@ -26,6 +27,11 @@ type Alive struct {
 
 // aliveEvery is how often it comes.
 const aliveEvery = 15 * time.Second
+
+// spread is how long a stream waits at most when something has happened, each a
+// part of it by chance: hundreds of streams that all wake at once would stand
+// before the move in the queue for the processor.
+const spread = 100 * time.Millisecond
 
 // records are the routes about what has happened.
 func (a *API) records() {
@@ -78,6 +84,12 @@ func (a *API) events(ctx context.Context, in *eventsInput, send sse.Sender) {
 		last = n.Last
 		select {
 		case <-n.More:
+			select {
+			case <-time.After(rand.N(spread)):
+			case <-gate.Draining(ctx): // what has happened is sent before the end
+			case <-ctx.Done():
+				return
+			}
 		case <-beat.C:
 			if send.Data(Alive{time.Now().UTC()}) != nil {
 				return

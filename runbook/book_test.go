@@ -203,7 +203,13 @@ func tags(t *testing.T, page []byte) (count map[string]int, links []string) {
 // character, whatever it holds.
 func TestOutsideTextDoesNothing(t *testing.T) {
 	t.Parallel()
-	calm, err1 := New(hostileInput(t, "calm")).HTML()
+	harmless := strings.Map(func(r rune) rune { // what breaks a line stays
+		if strings.ContainsRune(breaks, r) {
+			return r
+		}
+		return 'c'
+	}, hostile)
+	calm, err1 := New(hostileInput(t, harmless)).HTML()
 	wild, err2 := New(hostileInput(t, hostile)).HTML()
 	if err1 != nil || err2 != nil {
 		t.Fatal(err1, err2)
@@ -315,6 +321,23 @@ func TestDocsNameTheFields(t *testing.T) {
 			if !strings.Contains(string(text), c) {
 				t.Errorf("docs/idp/%s.md lacks what the runbook says: %s", vendor, c)
 			}
+		}
+	}
+}
+
+// What is copied by hand is all there, and no line of it ends at a hyphen of a
+// name.
+func TestPieces(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string][]string{
+		"":  nil,
+		"-": {"-"},
+		"https://us-west-2.signin.aws.amazon.com/saml": {"https://", "us-west-2.", "signin.", "aws.", "amazon.", "com/", "saml"},
+		`["https://a-1.b/saml","https://c-2/"]`:        {`["https://`, "a-1.", "b/", `saml",`, `"https://`, "c-2/", `"]`},
+		"/settings/signOn/ssoAcsUrl":                   {"/", "settings/", "signOn/", "ssoAcsUrl"},
+	} {
+		if got := pieces(text); !slices.Equal(got, want) {
+			t.Errorf("%s: %q", text, got)
 		}
 	}
 }

@@ -311,7 +311,7 @@ func TestNoVendorsSecretIsLeftBehind(t *testing.T) {
 		}
 		for i, args := range [][]string{{"check"}, {"idp", "apps"}, {"status"}, {"explain"}, {"plan", "--to", "us-west-2"}, {"trust", "scan"}} {
 			forms := []string{"text", "json"}
-			if underRace { // where each run costs ten times as much, one of the two
+			if underRace || m != echoing && m != wrongSecret { // each in turn, where no tenant tells a secret on purpose
 				forms = forms[(i+moods)%2:][:1]
 			}
 			for _, form := range forms {

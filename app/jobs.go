@@ -49,7 +49,7 @@ func (j jobs) run(ctx context.Context, all []job) error {
 		if work.when == config.Off {
 			continue
 		}
-		when, err := config.ParseSchedule(work.when)
+		when, err := config.ParseSchedule(work.when, config.AnyTimes)
 		if err != nil {
 			return fmt.Errorf("schedule of %s: %w", work.name, err)
 		}

@@ -112,7 +112,7 @@ func (l *ledger) list() []control.JobStatus {
 	var out []control.JobStatus
 	for _, j := range l.jobs {
 		s := *j
-		if when, err := config.ParseSchedule(s.Schedule); err == nil && when != nil && l.next[s.Name] != nil {
+		if when, err := config.ParseSchedule(s.Schedule, config.AnyTimes); err == nil && when != nil && l.next[s.Name] != nil {
 			for next := l.next[s.Name](); !next.IsZero() && len(s.Next) < shownRuns; next = when.Next(next) {
 				s.Next = append(s.Next, next.UTC())
 			}

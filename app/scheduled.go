@@ -24,6 +24,7 @@ import (
 func (s *engine) schedule(record *trail, seat *seat) []job {
 	at := s.o.Config.Schedules
 	return []job{
+		{name: "health_check", when: at.HealthCheck, always: true, run: func(ctx context.Context) error { return s.checkHealth(ctx, seat.loops) }},
 		{name: "app_reads", when: at.AppReads, always: true, run: func(ctx context.Context) error { return readAll(ctx, seat.loops) }},
 		{name: "token_check", when: at.TokenCheck, always: true, run: s.checkTokens},
 		{name: "trust_scan", when: at.TrustScan, run: func(ctx context.Context) error { return s.scanAll(ctx, record) }},
@@ -48,6 +49,19 @@ func readAll(ctx context.Context, loops map[string]*controller.Controller) error
 	}
 	all.Wait()
 	return errors.Join(errs...)
+}
+
+// checkHealth probes every Region now and has every federation's loop decide on
+// it. A Region that fails is suspect then, and the probes confirm it in quick
+// succession as they always do; what may be done about it is for the rules.
+func (s *engine) checkHealth(ctx context.Context, loops map[string]*controller.Controller) error {
+	if err := s.probes.Check(ctx); err != nil {
+		return fmt.Errorf("probe every Region: %w", err)
+	}
+	for _, l := range loops {
+		l.Kick()
+	}
+	return nil
 }
 
 // checkTokens makes sure that every tenant gives an access token (spec 9.2).

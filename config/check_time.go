@@ -23,12 +23,16 @@ const slowestReads = 5 * time.Minute
 
 func (c *checker) schedules() {
 	s := &c.doc.Schedules
-	for _, job := range []struct{ key, text string }{{"trust_scan", s.TrustScan}, {"report", s.Report}, {"app_reads", s.AppReads},
+	for _, job := range []struct{ key, text string }{{"trust_scan", s.TrustScan}, {"report", s.Report}, {"app_reads", s.AppReads}, {"health_check", s.HealthCheck},
 		{"token_check", s.TokenCheck}, {"audit_head", s.AuditHead}, {"drill", s.Drill}} {
 		if job.text == "" {
 			continue
 		}
-		when, err := ParseSchedule(job.text)
+		shortest := Seldom
+		if job.key == "health_check" {
+			shortest = Often
+		}
+		when, err := ParseSchedule(job.text, shortest)
 		path := "schedules." + job.key
 		switch {
 		case err != nil:

@@ -128,7 +128,7 @@ func TestDefaults(t *testing.T) {
 	if want := (Health{10 * time.Second, time.Second, 5 * time.Second, 3, 6, []string{"signin", "sts", "console"}}); !cmp.Equal(want, c.Health) {
 		t.Errorf("health: %+v", c.Health)
 	}
-	if filepath.Base(c.Store.Dir) != "data" || c.Schedules != (Schedules{TrustScan: "@hourly", Report: "0 7 * * *", AppReads: "@every 5m", TokenCheck: "@every 15m", AuditHead: Off, Drill: Off}) || !cmp.Equal(c.Network, Network{}) {
+	if filepath.Base(c.Store.Dir) != "data" || c.Schedules != (Schedules{TrustScan: "@hourly", Report: "0 7 * * *", AppReads: "@every 5m", TokenCheck: "@every 15m", AuditHead: Off, Drill: Off, HealthCheck: Off}) || !cmp.Equal(c.Network, Network{}) {
 		t.Errorf("%+v %+v %+v", c.Store, c.Schedules, c.Network)
 	}
 }

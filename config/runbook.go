@@ -26,7 +26,7 @@ type RunbookCall struct {
 func (c *checker) runbook() {
 	r := &c.doc.Runbook
 	if r.Schedule != "" {
-		if _, err := ParseSchedule(r.Schedule); err != nil {
+		if _, err := ParseSchedule(r.Schedule, Seldom); err != nil {
 			message, remedy, _ := strings.Cut(err.Error(), "; ")
 			c.fail("runbook.schedule", message, remedy)
 		}

@@ -9,8 +9,13 @@ import (
 	"github.com/robfig/cron/v3"
 )
 
-// shortest is the smallest time between two runs of a schedule.
-const shortest = time.Minute
+// The smallest times between two runs by "@every": of work that asks vendors or
+// AWS for much, of a health check, and of anything.
+const (
+	Seldom   = time.Minute
+	Often    = 10 * time.Second
+	AnyTimes = time.Second
+)
 
 // calm is the steady probe interval of spec 7.6.
 const calm = 10 * time.Second
@@ -23,8 +28,9 @@ var scheduleForm = regexp.MustCompile(`^(@(yearly|annually|monthly|weekly|daily|
 // ParseSchedule reads five cron fields in UTC, @hourly and the like, or
 // "@every DURATION"; "off" gives nil. It refuses what robfig/cron takes and
 // then does something else than meant: time zones (TZ= without a space
-// panics), dates that never come, @every below a second.
-func ParseSchedule(text string) (s cron.Schedule, err error) {
+// panics), dates that never come, @every below a second. An @every of less than shortest
+// is refused too.
+func ParseSchedule(text string, shortest time.Duration) (s cron.Schedule, err error) {
 	if text == Off {
 		return nil, nil
 	}

@@ -21,7 +21,7 @@ func TestParseSchedule(t *testing.T) {
 		{"@every 90m", at(22, 2, 0)},
 		{"0 0 29 2 *", time.Date(2028, 2, 29, 0, 0, 0, 0, time.UTC)},
 	} {
-		s, err := ParseSchedule(c.text)
+		s, err := ParseSchedule(c.text, Seldom)
 		if err != nil {
 			t.Errorf("%s: %v", c.text, err)
 			continue
@@ -30,12 +30,12 @@ func TestParseSchedule(t *testing.T) {
 			t.Errorf("%s: next is %v, want %v", c.text, got, c.next)
 		}
 	}
-	if s, err := ParseSchedule(Off); s != nil || err != nil {
+	if s, err := ParseSchedule(Off, Seldom); s != nil || err != nil {
 		t.Errorf("off: %v %v", s, err)
 	}
 	for _, text := range []string{"", "TZ=UTC", "CRON_TZ=UTC", "TZ=Europe/Berlin 0 7 * * *", "TZ=", "@every", "@every 0s", "@every -1s", "@every 1ms",
 		"@every 59s", "@every tomorrow", "@reboot", "@Hourly", "0 0 30 2 *", "0 0 31 4,6,9,11 *", "* * * *", "* * * * * *", "60 * * * *", "0 24 * * *", "a b c d e", "*/0 * * * *", "0\t7 * * *", "- - - - -", "0 7 * * 8"} {
-		if s, err := ParseSchedule(text); err == nil {
+		if s, err := ParseSchedule(text, Seldom); err == nil {
 			t.Errorf("%q was accepted: %v", text, s)
 		}
 	}
@@ -47,7 +47,7 @@ func FuzzParseSchedule(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		s, err := ParseSchedule(text)
+		s, err := ParseSchedule(text, Seldom)
 		if err != nil || s == nil {
 			return
 		}

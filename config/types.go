@@ -217,6 +217,7 @@ type Moves struct {
 // Schedules are cron lines in UTC, @hourly and the like, "@every 90m", or "off".
 // AuditHeadFile is absolute after loading, "" for none.
 type Schedules struct {
+	HealthCheck   string `yaml:"health_check" default:"off" doc:"When every Region is probed at once and every federation decides on what was found, besides the probes' own pace (health.interval): a failure is confirmed within seconds, also where the interval is long. In the same form, @every 10s at the shortest. Also in an outage."`
 	TrustScan     string `yaml:"trust_scan" default:"@hourly" doc:"When every account's roles are read: five cron fields in UTC, @hourly, @every 90m, or off."`
 	Report        string `yaml:"report" default:"0 7 * * *" doc:"When the readiness report is written, in the same form."`
 	AppReads      string `yaml:"app_reads" default:"@every 5m" doc:"When every app is read from its identity provider, also in an outage. Apps are read besides when a Region becomes suspect and before each write."`

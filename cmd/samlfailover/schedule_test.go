@@ -22,7 +22,7 @@ func TestScheduleList(t *testing.T) {
 		Next           []string
 	}
 	r := cli(t, w.env, "schedule", "list", "--output", "json")
-	if err := json.Unmarshal([]byte(r.out), &jobs); err != nil || len(jobs) != 6 || len(jobs[0].Next) != 3 || !strings.HasSuffix(jobs[2].Next[0], "05:30:00Z") {
+	if err := json.Unmarshal([]byte(r.out), &jobs); err != nil || len(jobs) != 7 || jobs[0].Name != "health_check" || len(jobs[1].Next) != 3 || !strings.HasSuffix(jobs[3].Next[0], "05:30:00Z") {
 		t.Errorf("%v: %s", err, r.out)
 	}
 	cli(t, w.env, "schedule").wants(t, exitDone, "Available Commands:")

@@ -52,7 +52,7 @@ read or a role could not be written; 3: a freeze or another process holds the wr
 				return err
 			}
 			text := cmp.Or(schedule, cfg.Schedules.TrustScan)
-			when, err := config.ParseSchedule(text)
+			when, err := config.ParseSchedule(text, config.Seldom)
 			switch {
 			case err != nil:
 				return usagef("--schedule: %w", err)

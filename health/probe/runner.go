@@ -50,6 +50,13 @@ type RunnerOptions struct {
 type Runner struct {
 	o     RunnerOptions
 	rules health.Rules
+	asked chan *inquiry
+}
+
+// inquiry is one probe of everything, asked for from outside.
+type inquiry struct {
+	left map[*endpoint]bool // what has not answered yet; true: the next answer is to an earlier question
+	done chan struct{}      // closed when everything has
 }
 
 // NewRunner checks the options.
@@ -69,7 +76,7 @@ func NewRunner(o RunnerOptions) (*Runner, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Runner{o: o, rules: o.Rules.WithDefaults()}, nil
+	return &Runner{o: o, rules: o.Rules.WithDefaults(), asked: make(chan *inquiry)}, nil
 }
 
 // endpoint is one host: a kind in a Region. Only the loop touches it.
@@ -98,14 +105,19 @@ func (r *Runner) Run(ctx context.Context) error {
 
 	endpoints := r.endpoints(time.Now())
 	results := make(chan sample)
+	var inquiries []*inquiry
 	for {
 		timer := time.NewTimer(time.Until(nextDue(endpoints)))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
 			return nil
+		case q := <-r.asked:
+			q.begin(endpoints, time.Now())
+			inquiries = append(inquiries, q)
 		case s := <-results:
 			r.take(s, endpoints)
+			inquiries = slices.DeleteFunc(inquiries, func(q *inquiry) bool { return q.ends(s.e) })
 		case <-timer.C:
 			for _, e := range dueNow(endpoints, time.Now()) {
 				e.inFlight = true
@@ -121,6 +133,51 @@ func (r *Runner) Run(ctx context.Context) error {
 		}
 		timer.Stop()
 	}
+}
+
+// Check probes every endpoint now, beyond the steady pace, and returns when each
+// has been probed once since. It fails when ctx ends before; the Runner must run.
+func (r *Runner) Check(ctx context.Context) error {
+	q := &inquiry{done: make(chan struct{})}
+	select {
+	case r.asked <- q:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-q.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// begin makes everything due. What is in flight began before, so it is asked
+// again; its present answer does not count.
+func (q *inquiry) begin(all []*endpoint, now time.Time) {
+	q.left = map[*endpoint]bool{}
+	for _, e := range all {
+		q.left[e] = e.inFlight
+		if e.inFlight {
+			e.hurry = true
+		} else {
+			e.due = now
+		}
+	}
+}
+
+// ends notes an endpoint's answer and reports whether it was the last one.
+func (q *inquiry) ends(e *endpoint) bool {
+	if early, ok := q.left[e]; ok && early {
+		q.left[e] = false
+	} else {
+		delete(q.left, e)
+	}
+	if len(q.left) > 0 {
+		return false
+	}
+	close(q.done)
+	return true
 }
 
 // endpoints makes one tracker per Region and one endpoint per kind; all are due

@@ -145,6 +145,65 @@ func TestOutageIsConfirmedQuickly(t *testing.T) {
 	})
 }
 
+// A check asks every host once more at once, also of one that is being asked; it
+// returns when all have answered it, and the steady pace goes on as before.
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		begun := time.Now()
+		outage := begun.Add(time.Minute)
+		asker := &scripted{ask: func(r signin.Region, k health.Kind, _ int) (health.Outcome, time.Duration) {
+			if r == virginia && !time.Now().Before(outage) {
+				return health.Failed, 50 * time.Millisecond
+			}
+			if r == oregon && k == health.STS {
+				return health.OK, 4 * time.Second
+			}
+			return health.OK, 50 * time.Millisecond
+		}}
+		b := &board{}
+		r, err := probe.NewRunner(probe.RunnerOptions{Asker: asker, Vantage: "v", Regions: []signin.Region{virginia, oregon},
+			Rules: health.Rules{Fall: 3, Rise: 1, Interval: time.Hour}, Publish: b.publish})
+		if err != nil {
+			t.Fatal(err)
+		}
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := r.Check(gone); err == nil {
+			t.Error("nobody probes, and the check is done")
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- r.Run(ctx) }()
+		defer func() {
+			stop()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}()
+		time.Sleep(time.Second) // the slow host is still being asked
+		if err := r.Check(ctx); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(begun); took != 8*time.Second {
+			t.Errorf("the check was done %s after the start: the slow host takes 4 s, and what it was asked before does not count", took)
+		}
+		for host, times := range asker.times {
+			if len(times) != 2 {
+				t.Errorf("%s was asked %d times", host, len(times))
+			}
+		}
+		time.Sleep(time.Until(outage))
+		if err := r.Check(ctx); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(10 * time.Second)
+		if v, _ := b.verdicts(); v.State != health.Unhealthy {
+			t.Errorf("10 s after the check: %s, %s", v.State, v.Reason)
+		}
+	})
+}
+
 // judge turns the observations of one vantage into verdicts.
 type judge func(all []health.Observation, now time.Time) []health.Verdict
 

@@ -185,6 +185,12 @@ func (c *Client) History(ctx context.Context, r control.HistoryRequest) (out con
 	return out, c.call(ctx, http.MethodGet, "/v1/history?"+q.Encode(), nil, &out)
 }
 
+// Readiness asks for the last scan.
+func (c *Client) Readiness(ctx context.Context, r control.ReadinessRequest) (out control.ReadinessReport, err error) {
+	q := url.Values{"federation": {r.Federation}, "region": {r.Region}, "why": {r.Why}}
+	return out, c.call(ctx, http.MethodGet, "/v1/readiness?"+q.Encode(), nil, &out)
+}
+
 // Store asks how the store is, and who leads.
 func (c *Client) Store(ctx context.Context) (out control.StoreReport, err error) {
 	return out, c.call(ctx, http.MethodGet, "/v1/store", nil, &out)

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/finding"
@@ -101,21 +102,24 @@ func fail(kind Kind, format string, args ...any) *Failure {
 // Pick returns the federation that a request names; the name may be left out
 // while there is exactly one.
 func Pick(all []federation.Federation, name string) (federation.Federation, error) {
-	names := ""
-	for i, f := range all {
+	var names []string
+	for _, f := range all {
 		if f.Name == name || name == "" && len(all) == 1 {
 			return f, nil
 		}
-		if i > 0 {
-			names += ", "
-		}
-		names += f.Name
+		names = append(names, f.Name)
 	}
-	if len(all) == 0 {
-		return federation.Federation{}, fail(NotFound, "no federation is known here under your name; next: have a role in one added under people in the config")
+	if name == "" && len(all) > 0 {
+		return federation.Federation{}, fail(Invalid, "the config has %d federations; name one with --federation: %s", len(all), strings.Join(names, ", "))
 	}
-	if name == "" {
-		return federation.Federation{}, fail(Invalid, "the config has %d federations; name one with --federation: %s", len(all), names)
+	return federation.Federation{}, UnknownFederation(name, names)
+}
+
+// UnknownFederation is the refusal of a name that is none of those that the caller
+// may see; every door refuses in these words.
+func UnknownFederation(name string, seen []string) *Failure {
+	if len(seen) == 0 {
+		return fail(NotFound, "no federation is known here under your name; next: have a role in one added under people in the config")
 	}
-	return federation.Federation{}, fail(NotFound, "no federation is called %q; the config has: %s", name, names)
+	return fail(NotFound, "no federation is called %q; the config has: %s", name, strings.Join(seen, ", "))
 }

@@ -202,6 +202,36 @@ type RuleText struct {
 	Example string `json:"example"`
 }
 
+// RegionOf reads a Region that somebody asks about, which must be one of the
+// federation's; every door refuses others in these words.
+func RegionOf(federation string, has []signin.Region, asked string) (signin.Region, error) {
+	r, err := signin.ParseRegion(asked)
+	if err != nil {
+		return r, fail(Invalid, "%s", err)
+	}
+	if !slices.Contains(has, r) {
+		var names []string
+		for _, h := range has {
+			names = append(names, h.String())
+		}
+		return r, fail(NotFound, "%s is not a Region of federation %s; it has %s", r, federation, strings.Join(names, ", "))
+	}
+	return r, nil
+}
+
+// Region finds what is known of a Region that somebody asks about.
+func (f FederationStatus) Region(asked string) (RegionStatus, error) {
+	has := make([]signin.Region, 0, len(f.Regions))
+	for _, r := range f.Regions {
+		has = append(has, r.Region)
+	}
+	want, err := RegionOf(f.Name, has, asked)
+	if err != nil {
+		return RegionStatus{}, err
+	}
+	return f.Regions[slices.Index(has, want)], nil
+}
+
 // Explain tells the present decision of a federation, and a Region's evidence.
 func (c *Control) Explain(ctx context.Context, actor Actor, name, region string) (Explanation, error) {
 	f, loop, err := c.federation(actor, people.Viewer, name)
@@ -219,12 +249,9 @@ func (c *Control) Explain(ctx context.Context, actor Actor, name, region string)
 	if region == "" {
 		return out, nil
 	}
-	want, err := signin.ParseRegion(region)
+	want, err := RegionOf(f.Name, f.Regions, region)
 	if err != nil {
-		return Explanation{}, fail(Invalid, "%s", err)
-	}
-	if !f.Allows(want) {
-		return Explanation{}, fail(NotFound, "%s is not a Region of federation %s; it has %s", want, f.Name, regions(f))
+		return Explanation{}, err
 	}
 	st := regionStatus(want, s.Verdicts, s.Shares)
 	out.Region = &st

@@ -13,7 +13,6 @@ import (
 	"github.com/samlfailover/samlfailover/federation"
 	"github.com/samlfailover/samlfailover/inventory"
 	"github.com/samlfailover/samlfailover/people"
-	"github.com/samlfailover/samlfailover/signin"
 )
 
 // ReadinessRequest narrows a readiness report; zero fields do not.
@@ -38,8 +37,8 @@ func (c *Control) Readiness(_ context.Context, actor Actor, r ReadinessRequest) 
 		return ReadinessReport{}, fail(Invalid, "%.40q is no state of a role; the states are %v", r.Why, ReadinessStates())
 	}
 	if r.Region != "" {
-		if q.Region, err = signin.ParseRegion(r.Region); err != nil {
-			return ReadinessReport{}, fail(Invalid, "%s", err)
+		if q.Region, err = RegionOf(f.Name, f.Regions, r.Region); err != nil {
+			return ReadinessReport{}, err
 		}
 	}
 	return Trust{Federation: f, Keeper: c.Roles}.Readiness(q, time.Now())

@@ -65,8 +65,8 @@ func (t Trust) Readiness(q ReadinessQuery, now time.Time) (ReadinessReport, erro
 	out := ReadinessReport{Federation: t.Federation.Name, TakenAt: snap.TakenAt, Regions: t.Federation.Regions, Roles: []RoleReadiness{}, Unknown: unknownAspects(),
 		Stale: now.Sub(snap.TakenAt) > t.Federation.Policy.InventoryMaxAge}
 	if !q.Region.IsZero() {
-		if !t.Federation.Allows(q.Region) {
-			return out, fail(Invalid, "%s is not one of the Regions of federation %s", q.Region, t.Federation.Name)
+		if _, err := RegionOf(t.Federation.Name, t.Federation.Regions, q.Region.String()); err != nil {
+			return out, err
 		}
 		out.Regions = []signin.Region{q.Region}
 	}

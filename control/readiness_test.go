@@ -73,7 +73,7 @@ func TestReadiness(t *testing.T) {
 		t.Errorf("looking did something: %q", *log)
 	}
 	_, err := tr.Readiness(ReadinessQuery{Region: signin.MustRegion("sa-east-1")}, now)
-	wantFailure(t, err, Invalid, "sa-east-1")
+	wantFailure(t, err, NotFound, "sa-east-1")
 	tr.Keeper = roleKeeper{log: log, load: fs.ErrNotExist}
 	_, err = tr.Readiness(ReadinessQuery{}, now)
 	wantFailure(t, err, NotFound, "trust scan")

@@ -53,6 +53,7 @@ type Looking interface {
 	Plan(ctx context.Context, actor control.Actor, r control.MoveRequest) (control.Decision, error)
 	Explain(ctx context.Context, actor control.Actor, federation, region string) (control.Explanation, error)
 	History(ctx context.Context, actor control.Actor, r control.HistoryRequest) (control.History, error)
+	Readiness(ctx context.Context, actor control.Actor, r control.ReadinessRequest) (control.ReadinessReport, error)
 }
 
 // Moving are the use cases that write to apps.
@@ -187,6 +188,11 @@ func (s *Server) handler(u UseCases, checks ...func(http.Handler) http.Handler) 
 	r.Get("/v1/status", func(w http.ResponseWriter, r *http.Request) { s.answer(w, u.Status(r.Context(), actorOf(r))) })
 	r.Get("/v1/explain", s.explain(u))
 	r.Get("/v1/history", s.history(u))
+	r.Get("/v1/readiness", func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		out, err := u.Readiness(r.Context(), actorOf(r), control.ReadinessRequest{Federation: q.Get("federation"), Region: q.Get("region"), Why: q.Get("why")})
+		s.settle(w, out, err)
+	})
 	r.Get("/v1/store", func(w http.ResponseWriter, r *http.Request) {
 		out, err := u.StoreReport(r.Context(), actorOf(r))
 		s.settle(w, out, err)

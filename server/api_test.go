@@ -43,6 +43,10 @@ type cases struct {
 	release func(kind string, a control.Actor, r control.ReleaseRequest) (control.ReleaseAnswer, error)
 }
 
+func (c cases) Readiness(context.Context, control.Actor, control.ReadinessRequest) (control.ReadinessReport, error) {
+	return control.ReadinessReport{}, nil
+}
+
 func (c cases) History(_ context.Context, _ control.Actor, r control.HistoryRequest) (control.History, error) {
 	if c.history == nil {
 		return control.History{}, nil

@@ -43,7 +43,7 @@ not proven, is refused. Documents are kept of the last three moves of a federati
 				r.Federation = c.federation
 				answer, err := client.RestoreFull(ctx, r)
 				if err != nil {
-					return asVote(err)
+					return asUsage(err)
 				}
 				return p.showFullRestore(answer)
 			})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -43,11 +44,16 @@ a rule would hold it, 0 when there is nothing to move.`,
 	return cmd
 }
 
-// asUsage turns a request that the controller calls invalid into a usage error.
+// asUsage gives what the controller refuses its exit code: the command line is
+// wrong, or a rule does not let it.
 func asUsage(err error) error {
-	if f, ok := err.(*control.Failure); ok && (f.Kind == control.Invalid || f.Kind == control.NotFound) { //nolint:errorlint // made by the client, never wrapped
+	var f *control.Failure
+	switch {
+	case !errors.As(err, &f):
+		return err
+	case f.Kind == control.Invalid || f.Kind == control.NotFound:
 		return coded{code: exitUsage, err: err}
-	} else if ok && f.Kind == control.Held {
+	case f.Kind == control.Held || f.Kind == control.Forbidden:
 		return coded{code: exitHeld, err: err}
 	}
 	return err

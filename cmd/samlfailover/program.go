@@ -17,6 +17,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/samlfailover/samlfailover/config"
+	"github.com/samlfailover/samlfailover/control"
 	"github.com/samlfailover/samlfailover/escape"
 )
 
@@ -91,9 +92,18 @@ func run(ctx context.Context, p *program) int {
 		}
 	}
 	if !c.silent {
-		fmt.Fprintln(p.Err, "samlfailover: "+multiline(c.err))
+		fmt.Fprintln(p.Err, "samlfailover: "+byRule(c.err)+multiline(c.err))
 	}
 	return c.code
+}
+
+// byRule names the rule that has refused something, if one has.
+func byRule(err error) string {
+	var f *control.Failure
+	if errors.As(err, &f) && f.Rule != "" {
+		return "refused by rule " + escape.Terminal(f.Rule) + ": "
+	}
+	return ""
 }
 
 // maxProblems bounds how many problems of one config are shown.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -35,7 +34,7 @@ too.`,
 				r.Federation = c.federation
 				list, err := client.Proposals(ctx, r)
 				if err != nil {
-					return asVote(err)
+					return asUsage(err)
 				}
 				if p.json() {
 					return p.printJSON(list)
@@ -82,7 +81,7 @@ at the end {"type":"result","proposal":..,"move":..}.`,
 			return withController(cmd.Context(), p, c, func(ctx context.Context, client *app.Client) error {
 				list, err := client.Proposals(ctx, control.ProposalsRequest{ID: r.ID})
 				if err != nil {
-					return asVote(err)
+					return asUsage(err)
 				}
 				for _, one := range list.Proposals {
 					r.Digest = one.Digest
@@ -93,7 +92,7 @@ at the end {"type":"result","proposal":..,"move":..}.`,
 				}
 				answer, err := client.Approve(ctx, r, func(e control.MoveEvent) { p.showEvent(e) })
 				if err != nil {
-					return asVote(err)
+					return asUsage(err)
 				}
 				return p.showVoted(answer)
 			})
@@ -122,7 +121,7 @@ proposal would have expired, as long as it is the same move. Exit code 3 when it
 				defer cancel()
 				answer, err := client.Reject(ctx, r)
 				if err != nil {
-					return asVote(err)
+					return asUsage(err)
 				}
 				if p.json() {
 					return p.printJSON(answer)
@@ -136,15 +135,6 @@ proposal would have expired, as long as it is the same move. Exit code 3 when it
 	c.remote(cmd)
 	cmd.Flags().StringVar(&r.Comment, "reason", "", "`TEXT` for the record: why, in words that others will read")
 	return cmd
-}
-
-// asVote gives a refused vote its exit code.
-func asVote(err error) error {
-	var f *control.Failure
-	if errors.As(err, &f) && f.Kind == control.Forbidden {
-		return coded{code: exitHeld, err: err}
-	}
-	return asUsage(err)
 }
 
 // showProposal prints a proposal; whole with every step.

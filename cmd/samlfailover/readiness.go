@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/samlfailover/samlfailover/app"
 	"github.com/samlfailover/samlfailover/control"
 	"github.com/samlfailover/samlfailover/escape"
 	"github.com/samlfailover/samlfailover/signin"
@@ -29,24 +31,15 @@ is excepted in the config is in neither number of a share. Then come the federat
 SAML providers, Regions that people seem to work in, and what no scan looks at.
 
 It asks nobody outside, so it works in an outage; it says how old what it shows is.
-Exit code 1 when the roles were never scanned.`,
+It reads the files that a controller keeps, running or not; with --server it asks one
+over the network. Exit code 1 when the roles were never scanned, 64 with --server.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			q := control.ReadinessQuery{Why: control.ReadinessState(why)}
 			if why != "" && !slices.Contains(control.ReadinessStates(), q.Why) {
 				return usagef("--why %q: it is one of %s", why, stateWords(control.ReadinessStates()))
 			}
-			if region != "" {
-				if q.Region, err = signin.ParseRegion(region); err != nil {
-					return err
-				}
-			}
-			run, err := openTrust(p, c)
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, run.Close()) }()
-			report, err := run.Readiness(q, time.Now())
+			report, err := readinessOf(cmd.Context(), p, c, q, region)
 			if err != nil {
 				return err
 			}
@@ -58,9 +51,34 @@ Exit code 1 when the roles were never scanned.`,
 		},
 	}
 	c.flags(cmd, true)
+	c.remote(cmd)
 	cmd.Flags().StringVar(&region, "region", "", "this `REGION` only")
 	cmd.Flags().StringVar(&why, "why", "", "only roles in this `STATE`: "+stateWords(control.ReadinessStates()))
 	return cmd
+}
+
+// readinessOf reads the last scan where it is kept, or asks a controller for it.
+func readinessOf(ctx context.Context, p *program, c configured, q control.ReadinessQuery, region string) (out control.ReadinessReport, err error) {
+	if c.server != "" {
+		err := withController(ctx, p, c, func(ctx context.Context, client *app.Client) (err error) {
+			ctx, cancel := context.WithTimeout(ctx, askTime)
+			defer cancel()
+			out, err = client.Readiness(ctx, control.ReadinessRequest{Federation: c.federation, Region: region, Why: string(q.Why)})
+			return asUsage(err)
+		})
+		return out, err
+	}
+	run, err := openTrust(p, c)
+	if err != nil {
+		return out, err
+	}
+	defer func() { err = errors.Join(err, run.Close()) }()
+	if region != "" {
+		if q.Region, err = control.RegionOf(run.Federation.Name, run.Federation.Regions, region); err != nil {
+			return out, asUsage(err)
+		}
+	}
+	return run.Readiness(q, time.Now())
 }
 
 func stateWords(all []control.ReadinessState) string {

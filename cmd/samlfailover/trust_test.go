@@ -173,5 +173,5 @@ func TestReadinessAndExplain(t *testing.T) {
 	cli(t, w.env, "trust", "explain", "nobody", "--region", "us-west-2").wants(t, exitFailed, "nobody")
 	cli(t, w.env, "trust", "explain", bad).wants(t, exitUsage, "--region")
 	cli(t, w.env, "readiness", "--why", "bad").wants(t, exitUsage, "conditional")
-	cli(t, w.env, "readiness", "--region", "mars").wants(t, exitFailed, "mars")
+	cli(t, w.env, "readiness", "--region", "mars").wants(t, exitUsage, "mars")
 }

@@ -29,7 +29,6 @@ type UseCases interface {
 	Approve(ctx context.Context, actor control.Actor, r control.VoteRequest, follow func(control.MoveEvent)) (control.VoteAnswer, error)
 	Reject(ctx context.Context, actor control.Actor, r control.VoteRequest) (control.VoteAnswer, error)
 	Evaluate(ctx context.Context, actor control.Actor, federation string) (control.Decision, error)
-	Readiness(ctx context.Context, actor control.Actor, r control.ReadinessRequest) (control.ReadinessReport, error)
 	Audit(ctx context.Context, actor control.Actor, r control.AuditRequest) (control.AuditAnswer, error)
 	News(actor control.Actor, after int) control.News
 }

@@ -92,7 +92,7 @@ func (p *page) standing(s control.Status) {
 func chosen(s control.Status, name string) ([]control.FederationStatus, error) {
 	if name == "" {
 		if len(s.Federations) == 0 {
-			return nil, &control.Failure{Kind: control.NotFound, Message: "no federation is known here under your name; next: have a role in one added under people in the config"}
+			return nil, control.UnknownFederation("", nil)
 		}
 		return s.Federations, nil
 	}
@@ -103,7 +103,7 @@ func chosen(s control.Status, name string) ([]control.FederationStatus, error) {
 		}
 		names = append(names, f.Name)
 	}
-	return nil, &control.Failure{Kind: control.NotFound, Message: fmt.Sprintf("no federation is called %q; the config has: %s", name, strings.Join(names, ", "))}
+	return nil, control.UnknownFederation(name, names)
 }
 
 // apps tells where people sign in, as last read from the identity providers.
@@ -170,14 +170,11 @@ func regionsOf(f control.FederationStatus, region string) ([]control.RegionStatu
 	if region == "" {
 		return f.Regions, nil
 	}
-	var names []string
-	for _, r := range f.Regions {
-		if r.Region.String() == region {
-			return []control.RegionStatus{r}, nil
-		}
-		names = append(names, r.Region.String())
+	r, err := f.Region(region)
+	if err != nil {
+		return nil, err
 	}
-	return nil, &control.Failure{Kind: control.NotFound, Message: fmt.Sprintf("%.40q is not a Region of federation %s; it has %s", region, f.Name, strings.Join(names, ", "))}
+	return []control.RegionStatus{r}, nil
 }
 
 func healthPage(s control.Status, name, region string) (message, error) {

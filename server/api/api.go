@@ -329,12 +329,10 @@ func operation(id, method, path, tag, summary, description string, statuses ...i
 	return o
 }
 
-// refusedBy is the problem of a decision that holds what was asked.
+// refusedBy is the problem of a decision that holds what was asked. The
+// decision's findings stay in it: none of them need be why it holds.
 func refusedBy(d control.Decision) *problem.Problem {
 	p := problem.New(problem.Held, http.StatusConflict, d.Why, d.WouldChange)
 	p.Kind, p.Rule, p.Decision = string(control.Held), d.Rule, d
-	if len(d.Findings) > 0 {
-		p.Finding = &d.Findings[0]
-	}
 	return p
 }

@@ -75,7 +75,7 @@ func TestWait(t *testing.T) {
 }
 
 // What a rule holds is a problem with the rule, its words and what would change
-// it; nothing to do is none.
+// it, and no finding that has nothing to do with the rule; nothing to do is none.
 func TestHeld(t *testing.T) {
 	t.Parallel()
 	u := newCases()
@@ -89,7 +89,7 @@ func TestHeld(t *testing.T) {
 	ends.Decision = control.Decision{Outcome: failover.Hold, Rule: "quorum", Why: "one vantage of three", WouldChange: "two more", Findings: []control.Finding{{Code: "x", What: "y"}}}
 	res := call(h, "ada", "POST", Base+"/moves", body)
 	p := res.problem(t)
-	if res.status != 409 || p.Code() != problem.Held || p.Rule != "quorum" || p.Detail != "one vantage of three" || p.Next != "two more" || p.Decision == nil || p.Finding == nil || p.Kind != "held" {
+	if res.status != 409 || p.Code() != problem.Held || p.Rule != "quorum" || p.Detail != "one vantage of three" || p.Next != "two more" || p.Decision == nil || p.Finding != nil || p.Kind != "held" {
 		t.Errorf("held: %d %+v", res.status, p)
 	}
 	ends.Decision.Rule = failover.NothingToMove

@@ -63,6 +63,31 @@ func TestOutageByTheClock(t *testing.T) {
 	s.wantAudit("move.start", "move.finished")
 }
 
+// The clock bypasses no rule: what it finds is proposed in mode approve and only
+// said in mode observe.
+//
+// spec 8.1
+func TestClockKeepsToTheMode(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []string{"approve", "observe"} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			p := newPlace(t, "mode: auto", "mode: "+mode)
+			p.seldom("@every 1s")
+			s := p.start()
+			s.calm()
+			s.breaks(home, fault.Down)
+			f := s.until("the outage is decided on", func(f control.FederationStatus) bool {
+				return f.Regions[0].State == "unhealthy" && f.Decision.Rule == failover.Approval && (f.Proposal != nil || mode == "observe")
+			})
+			s.awaitRuns("health_check", 2)
+			if n := p.puts(""); n > 0 || f.LastMove != nil || (f.Proposal != nil) != (mode == "approve") {
+				t.Errorf("%d writes, moved by %+v, proposal %+v", n, f.LastMove, f.Proposal)
+			}
+		})
+	}
+}
+
 // The saboteur of the story: the same world without the scheduled check does not
 // see the outage, so it was the clock and nothing else that moved the apps.
 func TestNoClockNoMove(t *testing.T) {

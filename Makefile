@@ -60,6 +60,10 @@ generated: ## fail if generated docs or go.mod are not what the sources say
 crashes: ## every pair of crashes of moves of 1, 3 and 6 apps, and every point by SIGKILL
 	CRASH_ALL=1 $(CLEAN) go test -count=1 -timeout 30m ./failover/crashtest
 
+.PHONY: kills
+kills: ## the real program, killed after it has acknowledged a request, and started again (Linux, a minute)
+	TEST_KILL=1 $(CLEAN) go test -count=1 -timeout 6m -v ./app/killtest
+
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (default 30s each)
 	@FUZZTIME=$${FUZZTIME:-30s} ./.ci/fuzz

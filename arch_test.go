@@ -92,6 +92,7 @@ var importTable = []row{
 	{pkg: "server/hooks/sources", may: []string{"secret", "escape", "signature", "outbound"}},
 
 	{pkg: "app/clustertest"}, // tests only
+	{pkg: "app/killtest"},    // tests only
 	{pkg: "app/scaletest"},   // tests only
 	{pkg: "app/webbench"},    // tests only
 	{pkg: "sandbox/...", may: []string{"signin", "sandbox/..."}},

@@ -138,6 +138,11 @@ func (p Proposal) Carried(id failover.MoveID, at time.Time) Proposal {
 	return p.end(Done, "", at)
 }
 
+// Voted reports whether a person has voted, whichever way.
+func (p Proposal) Voted(c people.Caller) bool {
+	return slices.ContainsFunc(p.Votes, func(v Vote) bool { return v.Person == c.Person && v.Name == c.Name })
+}
+
 // Count is how many of the approvals count: each person once over all identities,
 // and all Slack identities together at most once (spec 13.2).
 func (p Proposal) Count() int {

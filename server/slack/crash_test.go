@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -139,18 +140,59 @@ func TestCutOffInAMove(t *testing.T) {
 	})
 }
 
-// Stopped before anything was in the journal, nothing was moved, and that is
-// what is said.
+// Stopped before anything was in the journal, the move is begun again: what was
+// acknowledged is done. What has become too old meanwhile is not, and that is said.
 func TestCutOffBeforeTheJournal(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		down  time.Duration
+		calls int
+		says  []string
+	}{
+		{time.Second, 2, []string{"2 of 2 apps moved"}},
+		{tooOld, 1, []string{"Nothing was moved", "no such move is in its record", "old; next: "}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, nil)
+			w.use.move = func(ctx context.Context, _ control.MoveRequest, _ func(control.MoveEvent)) (control.MoveAnswer, error) {
+				<-ctx.Done()
+				return control.MoveAnswer{}, ctx.Err()
+			}
+			cutOff(w, "move us-west-2 it is down", func() {
+				time.Sleep(c.down)
+				w.use.change(func(u *cases) { u.status, u.move = standing("us-west-2"), carries(w, "move-1", "ada via slack") })
+			})
+			want := slices.Repeat([]string{`move us-west-2 "" "it is down"`}, c.calls)
+			if err := errors.Join(called(w, want...), wants(w.sees("U0ADA"), c.says...), empty(w)); err != nil {
+				t.Errorf("down for %s: %v", c.down, err)
+			}
+		})
+	}
+}
+
+// A vote that was begun and is not with the proposal is cast again.
+func TestCutOffBeforeTheVote(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil)
-		w.use.move = func(ctx context.Context, _ control.MoveRequest, _ func(control.MoveEvent)) (control.MoveAnswer, error) {
+		w.use.proposals = []approval.Proposal{openProposal("prop-1")}
+		w.use.approve = func(ctx context.Context, _ control.Actor, _ control.VoteRequest, _ func(control.MoveEvent)) (control.VoteAnswer, error) {
 			<-ctx.Done()
-			return control.MoveAnswer{}, ctx.Err()
+			return control.VoteAnswer{}, ctx.Err()
 		}
-		cutOff(w, "move us-west-2 it is down", func() {})
-		if err := errors.Join(called(w, `move us-west-2 "" "it is down"`), wants(w.sees("U0ADA"), "Nothing was moved", "no such move is in its record"), empty(w)); err != nil {
+		cutOff(w, "approve prop-1", func() {
+			w.use.change(func(u *cases) {
+				u.approve = func(_ context.Context, a control.Actor, _ control.VoteRequest, _ func(control.MoveEvent)) (control.VoteAnswer, error) {
+					res := result("move-1")
+					w.use.change(func(c *cases) {
+						c.proposals[0].State, c.proposals[0].Move, c.proposals[0].Votes = "done", "move-1", []approval.Vote{{Person: a.Person, Name: a.Name, Way: a.Way}}
+						c.history = []control.PastMove{journalled("move-1", "controller", "r", &res)}
+					})
+					return control.VoteAnswer{Proposal: openProposal("prop-1")}, nil
+				}
+			})
+		})
+		if err := errors.Join(called(w, `approve prop-1 "" ""`, `approve prop-1 "" ""`), wants(w.sees(""), "done: 1 of 1 approvals"), empty(w)); err != nil {
 			t.Error(err)
 		}
 	})
@@ -183,24 +225,32 @@ func TestCutOffInAVote(t *testing.T) {
 	})
 }
 
+// A pause that was begun is set if it has not been, and else shown.
 func TestCutOffInAPause(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, func(w *world) { w.use.status = standing("us-east-1") })
-		r := request{key: "k", came: time.Now(), team: team, channel: incident, user: "U0ADA", text: "pause 2h because", begun: time.Now()}
-		d, err := w.slack.Type(t.Context(), "ada", incident, "/samlfailover status")
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.answer = secretOf(d)
-		if err := w.desk.Put(t.Context(), r.key, r.keep()); err != nil {
-			t.Fatal(err)
-		}
-		w.leading(func() {})
-		if err := errors.Join(called(w), wants(w.sees(""), "was stopped while it worked on this request (pause)", "no pause and no lock"), empty(w)); err != nil {
-			t.Error(err)
-		}
-	})
+	for _, set := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, func(w *world) { w.use.status = standing("us-east-1") })
+			calls, says := []string{`pause 2h "" "because"`}, []string{"Paused", "because"}
+			if set {
+				w.use.status.Federations[0].Brakes = []control.Brake{{Kind: control.PauseKind, ID: "pause-1", By: "ada via slack", Reason: "because", Since: time.Now()}}
+				calls, says = nil, []string{"was stopped while it worked on this request (pause)", "pause pause-1: ada via slack"}
+			}
+			r := request{key: "k", came: time.Now(), team: team, channel: incident, user: "U0ADA", text: "pause 2h because", begun: time.Now()}
+			d, err := w.slack.Type(t.Context(), "ada", incident, "/samlfailover status")
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.answer = secretOf(d)
+			if err := w.desk.Put(t.Context(), r.key, r.keep()); err != nil {
+				t.Fatal(err)
+			}
+			w.leading(func() {})
+			if err := errors.Join(called(w, calls...), wants(w.sees(""), says...), empty(w)); err != nil {
+				t.Errorf("set before: %t: %v", set, err)
+			}
+		})
+	}
 }
 
 // Slack tries again when it was not acknowledged in time; nothing is done twice.

@@ -3,6 +3,7 @@ package slack
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,8 +42,9 @@ type job struct {
 }
 
 // work does what a kept request asks, tells what became of it, and takes it off
-// the desk. Work that was begun before is not begun again: what became of it is
-// read back.
+// the desk. Of work that was begun before it is read back what became of it; only
+// what has left nothing behind, in records that are written before anything else
+// is, is begun again.
 func (a *App) work(ctx context.Context, desk Desk, r request) {
 	j := &job{a: a, use: a.uses(), desk: desk, r: r}
 	j.sheet = a.sheetOf(r, func(ctx context.Context, ts string) {
@@ -107,8 +109,7 @@ func (j *job) perform(ctx context.Context) outcome {
 	case verbReject:
 		return j.reject(ctx)
 	case verbPause:
-		a, err := j.use.Pause(ctx, j.actor, control.BrakeRequest{Federation: j.c.federation, Reason: j.c.reason, For: j.c.lasts})
-		return j.ended(ctx, pausedPage(a), err)
+		return j.pause(ctx)
 	}
 	a, err := j.use.Resume(ctx, j.actor, control.ReleaseRequest{ID: j.c.id, Federation: j.c.federation, All: j.c.all})
 	return j.ended(ctx, resumedPage(a), err)
@@ -123,6 +124,20 @@ func (j *job) ended(ctx context.Context, m message, err error) outcome {
 		return outcome{left: true}
 	}
 	return outcome{message: refusal(err), own: true}
+}
+
+func (j *job) pause(ctx context.Context) outcome {
+	a, err := j.use.Pause(ctx, j.actor, control.BrakeRequest{Federation: j.c.federation, Reason: j.c.reason, For: j.c.lasts})
+	return j.ended(ctx, pausedPage(a), err)
+}
+
+// paused reports whether the pause that the request asks for has been set.
+func (j *job) paused(s control.Status) bool {
+	return slices.ContainsFunc(s.Federations, func(f control.FederationStatus) bool {
+		return slices.ContainsFunc(f.Brakes, func(b control.Brake) bool {
+			return b.By == j.actor.String() && b.Reason == j.c.reason && b.Since.After(j.r.begun.Add(-skew))
+		})
+	})
 }
 
 // show returns a follower of a move that shows it, and what ends that.
@@ -239,7 +254,7 @@ func (j *job) refused(ctx context.Context, err error) outcome {
 		return out
 	}
 	j.a.tell(ctx, j.r, out.message)
-	return outcome{message: proposalPage(p)}
+	return outcome{message: j.voted(ctx, p)}
 }
 
 // proposal reads the proposal of a vote as it is now.
@@ -280,9 +295,12 @@ func (j *job) aftermath(ctx context.Context) outcome {
 	case verbApprove, verbReject:
 		return j.afterVote(ctx)
 	}
+	s := j.use.Status(ctx, j.actor)
+	if j.c.verb == verbPause && !j.paused(s) && time.Since(j.r.came) <= tooOld {
+		return j.pause(ctx)
+	}
 	var p page
 	p.say("The controller was stopped while it worked on this request (" + j.c.verb + "). In force now:")
-	s := j.use.Status(ctx, j.actor)
 	for _, f := range s.Federations {
 		p.head(f.Name)
 		p.brakes(f.Brakes, s.At)
@@ -316,7 +334,10 @@ func (j *job) afterMove(ctx context.Context) outcome {
 			if p, asked := j.proposed(ctx); asked {
 				return outcome{message: proposalPage(p)}
 			}
-			return outcome{message: line("Nothing was moved: the controller was stopped just as it began with this request (%s), and no such move is in its record; next: look at the status, and ask again if it is still wanted", strings.TrimSpace(j.c.verb+" "+j.c.region))}
+			if age := time.Since(j.r.came); age > tooOld {
+				return outcome{message: line("Nothing was moved: the controller was stopped just as it began with this request (%s), no such move is in its record, and by now the request is %s old; next: look at the status, and ask again if it is still wanted", strings.TrimSpace(j.c.verb+" "+j.c.region), age.Round(time.Second))}
+			}
+			return j.move(ctx) // every move is in the record before it writes anything
 		case mine.Result != nil:
 			return outcome{message: j.settled(ctx, *mine.Result, nil)}
 		}
@@ -346,6 +367,11 @@ func (j *job) afterVote(ctx context.Context) outcome {
 		switch {
 		case !found:
 			return outcome{message: line("The controller was stopped while it worked on this vote, and proposal %s is not known any more; next: look at the status", j.c.id)}
+		case p.State == approval.Open && !p.Voted(j.actor) && time.Since(j.r.came) <= tooOld:
+			if j.c.verb == verbReject {
+				return j.reject(ctx)
+			}
+			return j.approve(ctx)
 		case p.State != approval.Approved:
 			return outcome{message: j.voted(ctx, p)}
 		}

@@ -12,7 +12,36 @@ import (
 	"github.com/samlfailover/samlfailover/server/problem"
 )
 
-// readBody reads the whole body within its limits of size and time and puts it
+// hurry gives the body of a request its time. The time runs also where nobody
+// reads the body, as for a request that is refused: the server reads what is
+// left of it before it sends the answer, and would wait for it for ever.
+func (g *Gate) hurry(w http.ResponseWriter, r *http.Request) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return
+	}
+	link := http.NewResponseController(w)
+	if link.SetReadDeadline(time.Now().Add(g.limits.BodyTime)) == nil { // not under a test's recorder
+		r.Body = &timedBody{r.Body, link}
+	}
+}
+
+// timedBody is a body whose time is over once it has been read whole: what the
+// answer takes afterwards is not the client's fault.
+type timedBody struct {
+	io.ReadCloser
+	link *http.ResponseController
+}
+
+// Read implements io.Reader.
+func (b *timedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if errors.Is(err, io.EOF) {
+		_ = b.link.SetReadDeadline(time.Time{}) // worked a moment ago
+	}
+	return n, err //nolint:wrapcheck // the body's own error
+}
+
+// readBody reads the whole body within its limits of size and time (see hurry) and puts it
 // back: what comes behind never waits for a client. JSON is all that is taken.
 func (g *Gate) readBody(w http.ResponseWriter, r *http.Request) *problem.Problem {
 	if r.Body == nil || r.Body == http.NoBody {
@@ -22,8 +51,6 @@ func (g *Gate) readBody(w http.ResponseWriter, r *http.Request) *problem.Problem
 		w.Header().Set("Connection", "close")
 		return tooLarge(g.limits.Body)
 	}
-	link := http.NewResponseController(w)
-	timed := link.SetReadDeadline(time.Now().Add(g.limits.BodyTime)) == nil // not under a test's recorder
 	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, g.limits.Body))
 	if err != nil {
 		large := (*http.MaxBytesError)(nil)
@@ -35,9 +62,6 @@ func (g *Gate) readBody(w http.ResponseWriter, r *http.Request) *problem.Problem
 			return problem.New(problem.TooSlow, http.StatusRequestTimeout, "the body of the request did not arrive in time", "send it again; a request of this API is a few hundred bytes")
 		}
 		return unreadable("the body of the request broke off")
-	}
-	if timed {
-		_ = link.SetReadDeadline(time.Time{}) // worked a moment ago
 	}
 	if len(raw) > 0 {
 		kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))

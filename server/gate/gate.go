@@ -163,6 +163,7 @@ func (g *Gate) Wrap(next http.Handler) http.Handler {
 			p.draining = d
 		}
 		r = r.WithContext(context.WithValue(r.Context(), passageKey{}, p))
+		g.hurry(w, r)
 		out := &counted{ResponseWriter: w}
 		w.Header().Set(RequestHeader, p.id)
 		secure(w.Header(), r.TLS != nil)
@@ -237,14 +238,9 @@ func (g *Gate) through(w http.ResponseWriter, r *http.Request, p *passage, door 
 		g.refuse(w, r, tooMany("this address has shown too many credentials that do not count", wait))
 		return
 	}
-	link := http.NewResponseController(w)
-	timed := link.SetReadDeadline(time.Now().Add(g.limits.BodyTime)) == nil // not under a test's recorder
 	r.Body = http.MaxBytesReader(w, r.Body, g.limits.Body)
 	out := &counted{ResponseWriter: w}
 	door.ServeHTTP(out, r)
-	if timed {
-		_ = link.SetReadDeadline(time.Time{}) // worked a moment ago
-	}
 	if out.status == http.StatusUnauthorized {
 		g.fails.take(p.source)
 	}

@@ -34,9 +34,12 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, headerTime time.
 			h.ServeHTTP(w, r)
 		}),
 		ReadHeaderTimeout: headerTime,
-		IdleTimeout:       time.Minute,
-		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ConnState:         newConnections(maxConnections).note,
+		// Go's own answer to OPTIONS * would come before the gate.
+		DisableGeneralOptionsHandler: true,
+		IdleTimeout:                  time.Minute,
+		MaxHeaderBytes:               32 << 10,
+		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context {
 			return context.WithValue(context.Background(), drainKey{}, (<-chan struct{})(draining))
 		},

@@ -11,11 +11,13 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -86,11 +88,17 @@ func TestSlowLoris(t *testing.T) {
 	}{
 		{"a head that never ends", "GET /x HTTP/1.1\r\nHost: failover.example\r\n", "", 11 * time.Second},
 		{"a body that never ends", "POST /x HTTP/1.1\r\nHost: failover.example\r\nAuthorization: Bearer " + adasToken + "\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n", "408 Request Timeout", 16 * time.Second},
+		{"a body that nobody asked for, of somebody unknown", "POST /x HTTP/1.1\r\nHost: failover.example\r\nContent-Length: 100000\r\n\r\n", "401 Unauthorized", 16 * time.Second},
+		{"the same in pieces", "POST /x HTTP/1.1\r\nHost: failover.example\r\nTransfer-Encoding: chunked\r\n\r\nfffff\r\n", "401 Unauthorized", 16 * time.Second},
+		{"to another host", "POST /x HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 100000\r\n\r\n", "421 Misdirected", 16 * time.Second},
+		{"to a route that is open", "GET /healthz HTTP/1.1\r\nHost: failover.example\r\nContent-Length: 100000\r\n\r\n", "200 OK", 16 * time.Second},
+		{"to a door that does not read it", "POST /door/x HTTP/1.1\r\nHost: failover.example\r\nContent-Length: 100000\r\n\r\n", "404 Not Found", 16 * time.Second},
+		{"to a door that reads it", "POST /door/read HTTP/1.1\r\nHost: failover.example\r\nContent-Length: 100000\r\n\r\n", "400 Bad Request", 16 * time.Second},
 	} {
 		t.Run(c.why, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				h, _ := stand(t, func(o *Options) { o.Hosts = append(o.Hosts, "loris") })
+				h, _ := stand(t, func(o *Options) { o.Doors = map[string]http.Handler{"/door/": http.HandlerFunc(door)} })
 				l := newPipes()
 				stop := serving(t, l, remote(h))
 				defer stop()
@@ -127,6 +135,126 @@ func TestSlowLoris(t *testing.T) {
 			})
 		})
 	}
+}
+
+// door refuses everything, at /door/read once it has read the body.
+func door(w http.ResponseWriter, r *http.Request) {
+	status := http.StatusNotFound
+	if r.URL.Path == "/door/read" {
+		_, _ = io.Copy(io.Discard, r.Body)
+		status = http.StatusBadRequest
+	}
+	w.WriteHeader(status)
+}
+
+// An answer may take longer than a body: the time of a body that has come is
+// over.
+func TestBodyTimeEndsWithTheBody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		slow := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			select {
+			case <-r.Context().Done():
+				w.WriteHeader(http.StatusTeapot)
+			case <-time.After(time.Minute):
+			}
+		})
+		h, _ := stand(t, func(o *Options) { o.Doors = map[string]http.Handler{"/door/": slow} })
+		l := newPipes()
+		stop := serving(t, l, remote(h))
+		defer stop()
+		c := l.dial()
+		defer c.Close()
+		if _, err := io.WriteString(c, "POST /door/x HTTP/1.1\r\nHost: failover.example\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}"); err != nil {
+			t.Fatal(err)
+		}
+		if text, _ := io.ReadAll(c); !strings.Contains(string(text), "200 OK") {
+			t.Errorf("after a minute of work: %q", text)
+		}
+	})
+}
+
+// Connections are bounded, those of one address to half of them: whoever holds
+// them open keeps nobody else out, nor the process from its files.
+func TestConnectionsAreBounded(t *testing.T) {
+	t.Parallel()
+	c := newConnections(4)
+	opened := func(from string) *addressed {
+		a := &addressed{from: from}
+		c.note(a, http.StateNew)
+		return a
+	}
+	first := opened("192.0.2.66:1")
+	for i, want := range []bool{false, true, true} {
+		if a := opened(fmt.Sprintf("192.0.2.66:%d", i+2)); a.closed != want {
+			t.Errorf("connection %d of one address: closed %v", i+2, a.closed)
+		} else if a.closed {
+			c.note(a, http.StateClosed) // as the server says; it was not counted
+		}
+	}
+	if a, b, d := opened("192.0.2.1:1"), opened("[2001:db8::1]:1"), opened("192.0.2.2:1"); a.closed || b.closed || !d.closed {
+		t.Errorf("of others: closed %v %v, and beyond the most %v", a.closed, b.closed, d.closed)
+	}
+	c.note(first, http.StateActive)
+	c.note(first, http.StateClosed)
+	if opened("192.0.2.66:9").closed {
+		t.Error("a place that was given back is not given again")
+	}
+}
+
+// addressed is a connection with an address and nothing else.
+type addressed struct {
+	net.Conn
+	from   string
+	closed bool
+}
+
+// RemoteAddr implements net.Conn.
+func (a *addressed) RemoteAddr() net.Addr {
+	return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(a.from))
+}
+
+// Close implements net.Conn.
+func (a *addressed) Close() error {
+	a.closed = true
+	return nil
+}
+
+// A server with all its places taken closes what comes, and says nothing to
+// OPTIONS * that the gate would not.
+func TestServeHasTheBounds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h, _ := stand(t, nil)
+		l := newPipes()
+		stop := serving(t, l, remote(h))
+		defer stop()
+		c := l.dial()
+		if _, err := io.WriteString(c, "OPTIONS * HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if text, _ := io.ReadAll(c); !strings.Contains(string(text), "421 Misdirected") {
+			t.Errorf("OPTIONS * is answered %q", text)
+		}
+		_ = c.Close()
+		synctest.Wait()
+		var held []net.Conn
+		for range maxConnections / 2 {
+			held = append(held, l.dial())
+		}
+		over := l.dial()
+		if text, err := io.ReadAll(over); err != nil || len(text) > 0 {
+			t.Errorf("one too many hears %q %v", text, err)
+		}
+		for _, c := range append(held, over) {
+			_ = c.Close()
+		}
+		synctest.Wait()
+		if got := one(t, l); !strings.Contains(got, "200 OK") {
+			t.Errorf("afterwards: %q", got)
+		}
+	})
 }
 
 // remote gives connections in memory a source address.

@@ -257,23 +257,34 @@ func (d *Desk) decide(ctx context.Context, actor Actor, id, action string, detai
 	return next, d.change(ctx, actor.String(), action, next, detail)
 }
 
-// begin marks a proposal as being carried out; false if it is already. The
-// returned end takes the mark away.
-func (d *Desk) begin(id string) (end func(), ok bool) {
+// begin marks an approved proposal as being carried out, and returns it as it is
+// by then: whoever read it a moment ago may be late. The returned end takes the
+// mark away.
+func (d *Desk) begin(ctx context.Context, p approval.Proposal) (now approval.Proposal, end func(), err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.running[id] {
-		return nil, false
+	all, err := d.all(ctx)
+	if err != nil {
+		return p, nil, err
+	}
+	now, ok := all[p.ID]
+	switch {
+	case !ok:
+		return p, nil, unknownProposal(p.ID)
+	case d.running[p.ID]:
+		return now, nil, fail(Held, "proposal %s is approved and is being carried out; see: samlfailover status", p.ID)
+	case now.State != approval.Approved:
+		return now, nil, fail(Held, "proposal %s is %s by now, and nothing more is done; see: samlfailover proposals %s", p.ID, now.State, p.ID)
 	}
 	if d.running == nil {
 		d.running = map[string]bool{}
 	}
-	d.running[id] = true
-	return func() {
+	d.running[p.ID] = true
+	return now, func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		delete(d.running, id)
-	}, true
+		delete(d.running, p.ID)
+	}, nil
 }
 
 // finish keeps how a proposal ended, and makes the federation's other open ones

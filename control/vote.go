@@ -145,7 +145,7 @@ func (c *Control) Approve(ctx context.Context, actor Actor, r VoteRequest, follo
 	if err != nil {
 		return VoteAnswer{}, err
 	}
-	again := p.State == approval.Approved && slices.ContainsFunc(p.Votes, func(v approval.Vote) bool { return actor.Person != "" && v.Person == actor.Person })
+	again := p.State == approval.Approved && actor.May(people.Approver, p.Federation) && slices.ContainsFunc(p.Votes, func(v approval.Vote) bool { return actor.Person != "" && v.Person == actor.Person })
 	if !again {
 		detail := map[string]any{"digest": p.Digest, "federation": p.Federation, "what": p.What(), "comment": r.Comment}
 		p, err = c.Desk.decide(ctx, actor, p.ID, "move.proposal-approved", detail, func(p approval.Proposal) (approval.Proposal, error) {
@@ -196,9 +196,9 @@ func refusal(err error) error {
 // carryOut hands an approved proposal to the federation's loop. It goes on when
 // the caller's context ends, and what became of it is kept all the same.
 func (c *Control) carryOut(ctx context.Context, p approval.Proposal, follow func(move.Event)) (VoteAnswer, error) {
-	end, ok := c.Desk.begin(p.ID)
-	if !ok {
-		return VoteAnswer{Proposal: p}, fail(Held, "proposal %s is approved and is being carried out; see: samlfailover status", p.ID)
+	p, end, err := c.Desk.begin(ctx, p)
+	if err != nil {
+		return VoteAnswer{Proposal: p}, err
 	}
 	if follow != nil {
 		stop := c.Events.Follow(p.Federation, follow)

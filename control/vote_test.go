@@ -314,6 +314,44 @@ func TestApprovedLater(t *testing.T) {
 	}
 }
 
+// Who has approved carries out later only with the role to approve: what this
+// person shows now may vouch for less, as a token of an OIDC issuer does.
+//
+// spec 13.2
+func TestApprovedLaterWithLess(t *testing.T) {
+	t.Parallel()
+	o := newOffice(1)
+	p := o.asked(t, byAda)
+	o.loop.change(func(s *failover.Situation) { s.Verdicts[1].State = health.Unhealthy })
+	if a, err := o.approve(t, byBob, p.ID); err != nil || a.Proposal.State != approval.Approved {
+		t.Fatalf("%+v, %v", a, err)
+	}
+	o.loop.change(func(s *failover.Situation) { s.Verdicts[1].State = health.Healthy })
+	less := byBob
+	less.Way, less.Grants = people.OIDC, people.Grants{"corp": people.Viewer}
+	_, err := o.approve(t, less, p.ID)
+	o.wantRefused(t, "as a viewer", err, Held, "proposal-closed")
+}
+
+// Two who carry out the same proposal, one of whom read it before the other was
+// done: it stays done.
+func TestCarriedOutMeanwhile(t *testing.T) {
+	t.Parallel()
+	o := newOffice(1)
+	p := o.asked(t, byAda)
+	late := p
+	late.State = approval.Approved
+	if a, err := o.approve(t, byBob, p.ID); err != nil || a.Proposal.State != approval.Done {
+		t.Fatalf("%+v, %v", a, err)
+	}
+	_, err := o.carryOut(t.Context(), late, nil)
+	wantFailure(t, err, Held, "is done by now")
+	now, _, err := o.Desk.find(t.Context(), p.ID)
+	if err != nil || now.State != approval.Done || len(o.loop.moved) != 1 {
+		t.Errorf("%d moves, %+v, %v", len(o.loop.moved), now, err)
+	}
+}
+
 // A loop that has stopped, such as for a reload, leaves the proposal approved and
 // says how to go on.
 func TestApprovedAndNotCarriedOut(t *testing.T) {

@@ -30,6 +30,7 @@ type web struct {
 	api      *api.API
 	metrics  *metrics.Metrics
 	door     atomic.Pointer[http.Handler]
+	gate     *gate.Gate // behind the door; admit's
 	ready    atomic.Bool
 	log      *slog.Logger
 }
@@ -60,7 +61,8 @@ func newWeb(c config.Server, version string, commands http.Handler, log *slog.Lo
 	return &web{listener: l, config: c, log: log, metrics: metrics.New(version, log), api: api.New(api.Options{Version: version, Commands: commands, Log: log})}, nil
 }
 
-// admit makes new requests pass another gate: that of the config in force.
+// admit makes new requests pass another gate, that of the config in force, and
+// ends the streams of those whom the one before has let in. One call at a time.
 func (w *web) admit(e *engine) error {
 	if w == nil {
 		return nil
@@ -77,6 +79,10 @@ func (w *web) admit(e *engine) error {
 	}
 	h := g.Wrap(w.api.Handler())
 	w.door.Store(&h)
+	if w.gate != nil {
+		w.gate.Retire()
+	}
+	w.gate = g
 	return nil
 }
 

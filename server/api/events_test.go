@@ -30,6 +30,12 @@ type listener struct {
 func streaming(t *testing.T, c UseCases) (base string, stop func()) {
 	t.Helper()
 	_, h, _ := stand(t, c)
+	return served(t, h)
+}
+
+// served serves routes on a socket until the test ends.
+func served(t *testing.T, h http.Handler) (base string, stop func()) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -146,6 +152,30 @@ func TestEvents(t *testing.T) {
 			break
 		}
 		t.Errorf("after the end: %s %s", kind, data)
+	}
+}
+
+// Whoever is let in no more hears no more: with another config a stream ends, and
+// who comes again is looked at anew.
+//
+// spec 13.5
+func TestEventsEndWithTheirGate(t *testing.T) {
+	t.Parallel()
+	u := newCases()
+	a, _, _ := stand(t, u)
+	g, err := gate.New(gate.Options{Hosts: []string{"failover.example"}, Log: slog.New(slog.DiscardHandler), Callers: tokens{
+		"ada": {Person: "ada", Name: "ada", Way: people.Token, Grants: people.Grants{people.Everywhere: people.Viewer}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, _ := served(t, g.Wrap(a.Handler()))
+	ada := listen(t, base, "ada", "")
+	u.feed.Moved(control.MoveEvent{Federation: "prod", Text: "begins"})
+	ada.wants(1, "move", "begins")
+	g.Retire()
+	g.Retire()
+	if _, kind, data := ada.next(); kind != "" {
+		t.Errorf("after the config has changed: %s %s", kind, data)
 	}
 }
 

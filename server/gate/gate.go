@@ -91,6 +91,9 @@ type Gate struct {
 	fails   *addresses // refused credentials
 	origins *http.CrossOriginProtection
 
+	retired chan struct{}
+	retire  sync.Once
+
 	mu    sync.Mutex
 	under map[netip.Addr]int // requests under way, by source
 	total int
@@ -102,7 +105,7 @@ func New(o Options) (*Gate, error) {
 		return nil, errors.New("a gate needs to know people, the names of its host, and a log")
 	}
 	l := o.Limits.filled()
-	return &Gate{o: o, limits: l, under: map[netip.Addr]int{}, origins: http.NewCrossOriginProtection(),
+	return &Gate{o: o, limits: l, retired: make(chan struct{}), under: map[netip.Addr]int{}, origins: http.NewCrossOriginProtection(),
 		rates: newAddresses(float64(l.Rate), 2*l.Rate), fails: newAddresses(1, l.FailedLogins)}, nil
 }
 
@@ -113,6 +116,7 @@ type passage struct {
 	caller   people.Caller
 	route    string
 	draining <-chan struct{}
+	retired  <-chan struct{}
 }
 
 type passageKey struct{}
@@ -134,6 +138,14 @@ func RequestOf(ctx context.Context) string { return passageOf(ctx).id }
 // Draining is closed once the server lets requests end and takes no new ones;
 // long answers end then. Nil for a server that never does.
 func Draining(ctx context.Context) <-chan struct{} { return passageOf(ctx).draining }
+
+// Retire says that another gate has taken this one's place: whom it has let in,
+// the other one may not.
+func (g *Gate) Retire() { g.retire.Do(func() { close(g.retired) }) }
+
+// Retired is closed once whoever asks has to be looked at anew; long answers end
+// then. Nil for a request that has not passed a gate.
+func Retired(ctx context.Context) <-chan struct{} { return passageOf(ctx).retired }
 
 // Routed notes the pattern of the route that answers, for the metrics.
 func Routed(ctx context.Context, pattern string) { passageOf(ctx).route = pattern }
@@ -158,7 +170,7 @@ const RequestHeader = "X-Request-Id"
 func (g *Gate) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begun := time.Now()
-		p := &passage{id: strings.ToLower(rand.Text()[:16]), source: source(r, g.o.Proxies)}
+		p := &passage{id: strings.ToLower(rand.Text()[:16]), source: source(r, g.o.Proxies), retired: g.retired}
 		if d, ok := r.Context().Value(drainKey{}).(<-chan struct{}); ok {
 			p.draining = d
 		}

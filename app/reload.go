@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -230,12 +231,20 @@ func (s *Service) void(ctx context.Context, e *engine) {
 	}
 }
 
-// watch tells when a file has come to rest with another content: one that is
-// still being written differs from one look to the next.
+// watch tells when the files of a config have come to rest with another content:
+// one that is still being written differs from one look to the next.
 type watch struct {
-	path string
-	last [sha256.Size]byte // as of the last look
-	used [sha256.Size]byte // what was taken up
+	paths []string
+	last  [sha256.Size]byte // as of the last look
+	used  [sha256.Size]byte // what was taken up
+}
+
+// follow changes which files are watched. Others are looked at once more: one may
+// have changed since it was read.
+func (w *watch) follow(paths []string) {
+	if !slices.Equal(paths, w.paths) {
+		w.paths, w.used = paths, [sha256.Size]byte{}
+	}
 }
 
 // take takes up the content as it is.
@@ -244,8 +253,8 @@ func (w *watch) take() {
 	w.used = w.last
 }
 
-// changed reports whether the file is the same as at the last look and not what
-// was taken up; it is then taken up. A file that cannot be read is one content.
+// changed reports whether the files are the same as at the last look and not what
+// was taken up; that is then taken up. A file that cannot be read is one content.
 func (w *watch) changed() bool {
 	now := w.sum()
 	settled := now == w.last
@@ -258,9 +267,14 @@ func (w *watch) changed() bool {
 }
 
 func (w *watch) sum() [sha256.Size]byte {
-	raw, err := os.ReadFile(w.path)
-	if err != nil {
-		raw = []byte("\x00" + err.Error())
+	var all []byte
+	for _, path := range w.paths {
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			raw = []byte("\x00" + err.Error())
+		}
+		one := sha256.Sum256(raw)
+		all = append(all, one[:]...)
 	}
-	return sha256.Sum256(raw)
+	return sha256.Sum256(all)
 }

@@ -240,3 +240,29 @@ func TestReloadOnRequest(t *testing.T) {
 	}
 	s.calm()
 }
+
+// A list of accounts in a file of its own is watched like the config, from the
+// moment on at which the config names it.
+func TestReloadOfAccountsFile(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, "mode: auto", "mode: approve")
+	s := p.start()
+	s.calm()
+	list := filepath.Join(p.dir, "more.yaml")
+	write := func(account string) {
+		if err := replaceFile(list, []byte("- id: \""+account+"\"\n  providers: [arn:aws:iam::"+account+":saml-provider/Okta]\n")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	named := func(account string) func(control.FederationStatus) bool {
+		return func(control.FederationStatus) bool {
+			r, _ := p.reloadRecord("config.reload")
+			return strings.Contains(string(r.Detail), account)
+		}
+	}
+	write("999900001111")
+	p.write("    accounts:\n", "    accounts_file: more.yaml\n    accounts:\n")
+	s.until("the account of the file is the controller's", named("999900001111"))
+	write("999900002222")
+	s.until("another account is seen in the file", named("999900002222"))
+}

@@ -230,7 +230,7 @@ func (s *Service) together(ctx context.Context, e *engine, k *keeping, l net.Lis
 // supervise runs the engine, and puts another in its place when the config has
 // changed.
 func (s *Service) supervise(ctx context.Context, e *engine, k *keeping) error {
-	file := &watch{path: e.o.Config.Path()}
+	file := &watch{paths: e.o.Config.Files()}
 	file.take()
 	for {
 		running, stop := context.WithCancel(ctx)
@@ -241,6 +241,7 @@ func (s *Service) supervise(ctx context.Context, e *engine, k *keeping) error {
 		if next == nil {
 			return err
 		}
+		file.follow(next.engine.o.Config.Files())
 		next.release()
 		if err := <-done; err != nil {
 			next.engine.network.Close()

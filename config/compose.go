@@ -121,6 +121,9 @@ func (c *Config) rebase(root *yaml.Node) {
 	for _, path := range relativePaths() {
 		absolute(path)
 	}
+	for i := range c.federations {
+		absolute(fmt.Sprintf("federations[%d].accounts_file", i))
+	}
 	for i := range c.Audit.Sinks {
 		absolute(fmt.Sprintf("audit.sinks[%d].file", i))
 	}
@@ -134,7 +137,7 @@ func (c *Config) rebase(root *yaml.Node) {
 // relativePaths are the keys that hold a path relative to the config's folder; of
 // a list its first item's.
 func relativePaths() []string {
-	return []string{"network.ca_file", "store.dir", "store.embedded.tls.cert", "store.embedded.tls.key", "store.embedded.tls.ca",
+	return []string{"network.ca_file", "federations[0].accounts_file", "store.dir", "store.embedded.tls.cert", "store.embedded.tls.key", "store.embedded.tls.ca",
 		"store.tls.cert", "store.tls.key", "store.tls.ca", "server.tls.cert", "server.tls.key", "server.client_ca",
 		"schedules.audit_head_file", "audit.sinks[0].file", "runbook.dir"}
 }
@@ -181,6 +184,7 @@ func (d Draft) node(old *yaml.Node) *yaml.Node {
 	f.Accounts = slices.DeleteFunc(slices.Clone(f.Accounts), func(a federation.Account) bool { return a.Found })
 	if len(f.Accounts) > 0 || valueOf(out, "accounts") != nil {
 		set(out, "accounts", accountNodes(f.Accounts))
+		remove(out, "accounts_file") // its accounts are among them
 	}
 	return out
 }
@@ -272,6 +276,16 @@ func valueOf(n *yaml.Node, key string) *yaml.Node {
 		}
 	}
 	return nil
+}
+
+// remove takes a key out.
+func remove(n *yaml.Node, key string) {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			n.Content = slices.Delete(n.Content, i, i+2)
+			return
+		}
+	}
 }
 
 // set replaces the value of a key, or adds the key at the end.

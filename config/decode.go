@@ -31,6 +31,7 @@ type decoder struct {
 	shapes   map[string]*regexp.Regexp
 	fields   map[reflect.Type][]field
 	waived   map[string]bool // paths that may be absent or empty all the same
+	included included
 }
 
 func newDecoder(file string) *decoder {

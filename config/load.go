@@ -160,19 +160,23 @@ func parse(name string, data []byte, o Options) (*Config, error) {
 	}
 	d := newDecoder(name)
 	d.waived["federations"] = o.WithoutFederations
+	d.include(tree, filepath.Dir(full))
 	var doc document
 	d.value(tree, "", field{}, reflect.ValueOf(&doc).Elem())
 	if d.values >= maxValues {
+		d.included.settle(d.problems)
 		return nil, &Error{d.problems[:1]}
 	}
 	c := checker{decoder: d, dir: filepath.Dir(full), doc: &doc}
 	out := c.check()
-	out.text = data
+	out.text, out.included = data, d.included.paths
 	if len(d.problems) > 0 {
 		sortProblems(d.problems)
+		d.included.settle(d.problems)
 		return nil, &Error{d.problems}
 	}
 	sortProblems(out.Warnings)
+	d.included.settle(out.Warnings)
 	return out, nil
 }
 

@@ -292,7 +292,7 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("an error without a problem: %v", err)
 			}
 			for _, p := range bad.Problems {
-				if p.Message == "" || p.Remedy == "" || p.File != "fuzz.yaml" {
+				if p.Message == "" || p.Remedy == "" || p.File != "fuzz.yaml" && !strings.HasPrefix(p.File, "testdata/accounts") {
 					t.Fatalf("half a problem: %+v", p)
 				}
 			}

@@ -46,13 +46,17 @@ type Config struct {
 
 	file        string
 	dir         string
-	text        []byte // the file as it was read
+	text        []byte   // the file as it was read
+	included    []string // the other files that its lists were read from
 	federations []federation.Federation
 	places      places
 }
 
 // Path returns the name under which the config was loaded.
 func (c *Config) Path() string { return c.file }
+
+// Files returns every file that the config was read from.
+func (c *Config) Files() []string { return append([]string{c.file}, c.included...) }
 
 // Dir returns the absolute folder of the config: relative paths in it start
 // here, and secret.Resolver.Dir wants it.
@@ -235,6 +239,7 @@ type federationDoc struct {
 	Apps                []appDoc        `yaml:"apps" required:"true" min:"1" max:"1000" doc:"The SAML apps that move."`
 	Lead                string          `yaml:"lead" doc:"Name of the app that moves and is proved first: choose the on-call team's. Absent: the first listed."`
 	Accounts            []accountDoc    `yaml:"accounts" max:"20000" doc:"The AWS accounts that people sign in to."`
+	AccountsFile        string          `yaml:"accounts_file" doc:"YAML file with more accounts, a list in the form of accounts, relative to this file: for a list that another program writes. It is read again when it changes, as this file is, and nobody else may be able to change it."`
 	Organization        organizationDoc `yaml:"organization" doc:"More of them, read from AWS Organizations at each trust scan. An account listed under accounts is as it says there; the management account belongs to the federation only if it is listed."`
 	RelayState          string          `yaml:"relaystate" default:"keep" enum:"keep,set" doc:"What an app with an empty RelayState gets: it stays empty, or it is set to the console of the target Region."`
 	RelayStateMap       []mappingDoc    `yaml:"relaystate_map" max:"1000" doc:"Exact landing pages that need an exact replacement."`

@@ -1,7 +1,10 @@
 package app_test
 
 import (
+	"context"
 	"errors"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -113,6 +116,33 @@ func TestReload(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.until("auto has moved", func(f control.FederationStatus) bool { return f.LastMove != nil && f.LastMove.Moved() == len(f.Apps) })
+}
+
+// Another config decides anew who is let in: streams of before end with it.
+//
+// spec 13.5
+func TestReloadEndsStreams(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	s := p.start()
+	s.calm()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, "GET", s.world.ControllerURL()+"/api/v1/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+s.world.StaffToken("margaret"))
+	res, err := http.DefaultClient.Do(req)
+	if err != nil || res.StatusCode != http.StatusOK {
+		t.Fatalf("%+v, %v", res, err)
+	}
+	defer res.Body.Close()
+	p.write("interval: 300ms", "interval: 310ms")
+	if _, err := io.Copy(io.Discard, res.Body); err != nil {
+		t.Errorf("the stream goes on under the new config: %v", err)
+	}
+	s.by("margaret").wants(http.StatusOK, "GET", "/api/v1/status", nil, nil)
 }
 
 // spec 15.3: the saboteurs are files that must not be taken: each is refused

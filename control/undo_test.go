@@ -13,6 +13,7 @@ import (
 	"github.com/samlfailover/samlfailover/failover/move"
 	"github.com/samlfailover/samlfailover/idp"
 	"github.com/samlfailover/samlfailover/inventory"
+	"github.com/samlfailover/samlfailover/people"
 )
 
 // moves plays the journal.
@@ -133,6 +134,32 @@ func TestBadUndos(t *testing.T) {
 		}
 		if len(*log)+len(l.submitted) > 0 {
 			t.Errorf("%s: recorded %q, submitted %v", c.why, *log, l.submitted)
+		}
+	}
+}
+
+// An undo takes the role operator, and the rule approval is an admin's to put
+// aside there too.
+//
+// spec 8.6
+func TestUndoNeedsItsRole(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		role people.Role
+		r    UndoRequest
+		says string
+	}{
+		{people.Viewer, UndoRequest{Reason: "x"}, "needs the role operator"},
+		{people.Viewer, UndoRequest{Move: "m1", Reason: "x"}, "needs the role operator"},
+		{people.Approver, UndoRequest{Reason: "x", Overrides: []string{failover.Approval}}, "only an admin"},
+	} {
+		l := &loop{}
+		ctl, log := newControl(l)
+		ctl.Moves = moves{past: []move.Record{ended("m1", noon)}}
+		_, err := ctl.Undo(t.Context(), Actor{Person: "vic", Name: "vic", Way: people.Token, Grants: people.Grants{"corp": c.role}}, c.r, nil)
+		wantFailure(t, err, Forbidden, c.says)
+		if len(*log)+len(l.submitted) > 0 {
+			t.Errorf("%s: recorded %q, submitted %v", c.role, *log, l.submitted)
 		}
 	}
 }

@@ -14,31 +14,13 @@ import (
 
 // hurry gives the body of a request its time. The time runs also where nobody
 // reads the body, as for a request that is refused: the server reads what is
-// left of it before it sends the answer, and would wait for it for ever.
-func (g *Gate) hurry(w http.ResponseWriter, r *http.Request) {
-	if r.Body == nil || r.Body == http.NoBody {
-		return
-	}
-	link := http.NewResponseController(w)
-	if link.SetReadDeadline(time.Now().Add(g.limits.BodyTime)) == nil { // not under a test's recorder
-		r.Body = &timedBody{r.Body, link}
-	}
-}
-
-// timedBody is a body whose time is over once it has been read whole: what the
+// left of it before it sends the answer, and would wait for it for ever. Once a
+// body has been read whole, net/http takes the deadline away by itself: what the
 // answer takes afterwards is not the client's fault.
-type timedBody struct {
-	io.ReadCloser
-	link *http.ResponseController
-}
-
-// Read implements io.Reader.
-func (b *timedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if errors.Is(err, io.EOF) {
-		_ = b.link.SetReadDeadline(time.Time{}) // worked a moment ago
+func (g *Gate) hurry(w http.ResponseWriter, r *http.Request) {
+	if r.Body != nil && r.Body != http.NoBody {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(g.limits.BodyTime)) // a test's recorder cannot
 	}
-	return n, err //nolint:wrapcheck // the body's own error
 }
 
 // readBody reads the whole body within its limits of size and time (see hurry) and puts it

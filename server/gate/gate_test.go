@@ -256,6 +256,45 @@ func TestFlood(t *testing.T) {
 	}
 }
 
+// A door never reads more than the limit, whatever it does with a body itself.
+func TestDoorBodyIsBounded(t *testing.T) {
+	t.Parallel()
+	read := int64(0)
+	h, _ := stand(t, func(o *Options) {
+		o.Doors = map[string]http.Handler{"/door/": http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { read, _ = io.Copy(io.Discard, r.Body) })}
+	})
+	knock(h, "POST", "/door/x", strings.Repeat(" ", 10<<20), func(r *http.Request) { r.ContentLength = -1 })
+	if read > 1<<20 {
+		t.Errorf("it has read %d bytes", read)
+	}
+}
+
+// Who asks more often than an address may has to wait, with a right credential
+// too and at every door; others do not.
+//
+// spec 13.6
+func TestRate(t *testing.T) {
+	t.Parallel()
+	h, _ := stand(t, func(o *Options) {
+		o.Limits.Rate = 1
+		o.Doors = map[string]http.Handler{"/door/": http.HandlerFunc(echo)}
+	})
+	for i := range 2 { // twice a second's worth at once
+		if res := knock(h, "GET", "/x", "", nil); res.StatusCode != 200 {
+			t.Fatalf("request %d: %d", i+1, res.StatusCode)
+		}
+	}
+	for _, path := range []string{"/x", "/door/x", MetricsPath} {
+		res := knock(h, "GET", path, "", nil)
+		if p := problemIn(t, res); res.StatusCode != 429 || p.Code() != problem.TooMany || res.Header.Get("Retry-After") == "" {
+			t.Errorf("%s: %d %+v", path, res.StatusCode, p)
+		}
+	}
+	if res := knock(h, "GET", "/x", "", func(r *http.Request) { r.RemoteAddr = "192.0.2.9:1" }); res.StatusCode != 200 {
+		t.Errorf("another address gets %d", res.StatusCode)
+	}
+}
+
 // A request's words do not write lines of their own into the log, nor headers
 // into the answer.
 //

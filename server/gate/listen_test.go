@@ -243,9 +243,9 @@ func TestServeHasTheBounds(t *testing.T) {
 		for range maxConnections / 2 {
 			held = append(held, l.dial())
 		}
-		over := l.dial()
-		if text, err := io.ReadAll(over); err != nil || len(text) > 0 {
-			t.Errorf("one too many hears %q %v", text, err)
+		over, begun := l.dial(), time.Now()
+		if text, err := io.ReadAll(over); err != nil || len(text) > 0 || time.Since(begun) > 0 {
+			t.Errorf("one too many hears %q %v after %s", text, err, time.Since(begun))
 		}
 		for _, c := range append(held, over) {
 			_ = c.Close()

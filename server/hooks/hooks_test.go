@@ -232,6 +232,34 @@ func TestReplays(t *testing.T) {
 	}
 }
 
+// A Region that the hook may not ask for any more when its request is worked on,
+// as by the next leader under another config, is not moved to.
+func TestRegionWithdrawn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.site.set(due())
+		w.site.err = errors.New("the loop is being replaced")
+		l := w.start(nil).lead()
+		synctest.Wait()
+		if status, body := l.do(signed("runbook", `{"to":"eu-west-1"}`)); status != http.StatusAccepted {
+			t.Fatalf("%d %v", status, body)
+		}
+		synctest.Wait()
+		l.stop()
+		w.site.err = nil
+		w.hooks[1].Source.MayName = nil
+		l = w.start(nil).lead()
+		defer l.stop()
+		synctest.Wait()
+		if got := w.site.did(); !strings.HasSuffix(got, "proposals 0, moves 0") {
+			t.Error(got)
+		}
+		if got := w.records.lines(); !strings.Contains(got[len(got)-1], "may not ask for eu-west-1 any more") {
+			t.Errorf("the record: %q", got)
+		}
+	})
+}
+
 // The saboteur: controllers that do not share what was used, and have lost their
 // box, take a replay.
 func TestSharingIsNeeded(t *testing.T) {

@@ -58,6 +58,7 @@ func TestAbuse(t *testing.T) {
 		{why: "a response_url elsewhere", body: changed("response_url", "https://evil.example/commands/T/1/x"), status: 400, says: "does not lead to https://hooks.slack.com"},
 		{why: "a response_url that only begins like Slack's", body: changed("response_url", "https://hooks.slack.com.evil.example/x"), status: 400, says: "does not lead to"},
 		{why: "a response_url with a user part", body: changed("response_url", "https://hooks.slack.com@evil.example/x"), status: 400, says: "does not lead to"},
+		{why: "a response_url with a user part before the right host", body: changed("response_url", "https://x@hooks.slack.com/x"), status: 400, says: "does not lead to"},
 		{why: "a response_url with another port", body: changed("response_url", "https://hooks.slack.com:8443/x"), status: 400, says: "does not lead to"},
 		{why: "a response_url without TLS", body: changed("response_url", "http://hooks.slack.com/x"), status: 400, says: "does not lead to"},
 		{why: "no response_url", body: changed("response_url", ""), status: 400, says: "response_url is missing"},

@@ -63,6 +63,24 @@ func TestTooOld(t *testing.T) {
 	})
 }
 
+// Whoever is nobody any more when the request is worked on, as under the next
+// config, gets nothing done.
+//
+// spec 13.2
+func TestNobodyAnyMore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.app.sit(w.desk)
+		w.types("ada", "move us-west-2 it is down")
+		w.opts = func(o *Options) { o.People = staff{} }
+		w.running(w.controller(), w.desk, func() {})
+		if err := errors.Join(called(w), wants(w.sees("U0ADA"), "Nothing was done", "belongs to nobody in the config"), empty(w)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // lost is a desk on which nothing stays.
 type lost struct{ Desk }
 

@@ -192,6 +192,7 @@ func TestAlertmanager(t *testing.T) {
 		{"with another token", bearer, with("Bearer x"), badCredential},
 		{"with the token under another scheme", bearer, with("Basic " + token), badCredential},
 		{"with two credentials", bearer, with("Bearer x", "Bearer "+token), badCredential},
+		{"with two, the right one first", bearer, with("Bearer "+token, "Bearer x"), badCredential},
 		{"without one", bearer, with(), badCredential},
 		{"with user and password", basic, with(basicHeader("am", token)), ""},
 		{"with another user", basic, with(basicHeader("x", token)), badCredential},

@@ -43,11 +43,18 @@ var (
 	rolesReady    = metric{"samlfailover_roles_ready", "gauge", []string{"federation", "region"}, "Those of them that would work in the Region."}
 	appRegion     = metric{"samlfailover_app_region", "gauge", []string{"federation", "app", "region"}, "1 for the Region that an app points at, as last read."}
 	appAge        = metric{"samlfailover_app_read_age_seconds", "gauge", []string{"federation", "app"}, "How long ago an app was read."}
+	sinkQueued    = metric{"samlfailover_notify_queued", "gauge", []string{"sink", "kind"}, "Notifications that wait to be sent."}
+	sinkOldest    = metric{"samlfailover_notify_oldest_seconds", "gauge", []string{"sink", "kind"}, "How long the oldest of them has waited, 0 with none."}
+	sinkFailing   = metric{"samlfailover_notify_failing_seconds", "gauge", []string{"sink", "kind"}, "For how long every try has failed, 0 while they do not."}
+	sinkSent      = metric{"samlfailover_notify_sent", "gauge", []string{"sink", "kind"}, "Notifications that were taken, since this controller began to lead."}
+	sinkFailures  = metric{"samlfailover_notify_failures", "gauge", []string{"sink", "kind"}, "Tries that failed, since then."}
+	sinkGivenUp   = metric{"samlfailover_notify_given_up", "gauge", []string{"sink", "kind"}, "Notifications that were given up or came too fast, since then."}
 	lastMove      = metric{"samlfailover_last_move_timestamp_seconds", "gauge", []string{"federation", "cause", "status", "proof"}, "When the last move ended, how, and how far it is proven."}
 )
 
 func gauges() []metric {
-	return []metric{buildInfo, startTime, leads, moving, proposed, braked, regionState, regionSuspect, roles, rolesReady, appRegion, appAge, lastMove}
+	return []metric{buildInfo, startTime, leads, moving, proposed, braked, regionState, regionSuspect, roles, rolesReady, appRegion, appAge, lastMove,
+		sinkQueued, sinkOldest, sinkFailing, sinkSent, sinkFailures, sinkGivenUp}
 }
 
 // list is every metric, by name.

@@ -163,6 +163,23 @@ func (s standing) Collect(out chan<- prometheus.Metric) {
 	for _, f := range st.Federations {
 		federation(set, f, st.At)
 	}
+	for _, s := range st.Sinks {
+		sink(set, s, st.At)
+	}
+}
+
+// sink tells how a sink of notifications stands.
+func sink(set func(metric, float64, ...string), s control.SinkStatus, now time.Time) {
+	for m, v := range map[*metric]int{&sinkQueued: s.Queued, &sinkSent: s.Sent, &sinkFailures: s.Failures, &sinkGivenUp: s.GivenUp + s.Lost} {
+		set(*m, float64(v), s.Name, s.Kind)
+	}
+	for m, since := range map[*metric]time.Time{&sinkOldest: s.Oldest, &sinkFailing: s.FailingSince} {
+		age := 0.0
+		if !since.IsZero() {
+			age = now.Sub(since).Seconds()
+		}
+		set(*m, age, s.Name, s.Kind)
+	}
 }
 
 // federation tells how one stands.

@@ -32,7 +32,7 @@ func (l looking) Status(_ context.Context, a control.Actor) control.Status {
 	*l.asked = a
 	at := time.Date(2026, 11, 27, 6, 0, 0, 0, time.UTC)
 	home, _ := signin.ParseRegion("us-east-1")
-	return control.Status{At: at, Store: &control.StoreReport{Standing: control.Standing{Leads: true}}, Federations: []control.FederationStatus{{
+	return control.Status{At: at, Sinks: []control.SinkStatus{{Name: "on-call", Kind: "pagerduty", Queued: 2, Oldest: at.Add(-time.Minute), Sent: 5, Failures: 3, FailingSince: at.Add(-50 * time.Second), GivenUp: 1, Lost: 3}}, Store: &control.StoreReport{Standing: control.Standing{Leads: true}}, Federations: []control.FederationStatus{{
 		Name: "prod", Moving: true, Regions: []control.RegionStatus{{Region: home, State: "unhealthy", Suspect: true, Roles: 10, Ready: 7, ScannedAt: at}},
 		Apps:     []control.AppStatus{{App: "console", Tenant: "corp", ID: "0oa1", Region: home, ReadAt: at.Add(-90 * time.Second)}},
 		Brakes:   []control.Brake{{Kind: failover.BrakePause}, {Kind: failover.BrakeLock, Until: at.Add(-time.Hour)}},
@@ -91,6 +91,9 @@ func TestMetrics(t *testing.T) {
 		`samlfailover_app_region{app="corp/0oa1",federation="prod",region="us-east-1"} 1`,
 		`samlfailover_app_read_age_seconds{app="corp/0oa1",federation="prod"} 90`,
 		`samlfailover_brakes{federation="prod",kind="pause"} 1`, `samlfailover_brakes{federation="prod",kind="lock"} 0`,
+		`samlfailover_notify_queued{kind="pagerduty",sink="on-call"} 2`, `samlfailover_notify_oldest_seconds{kind="pagerduty",sink="on-call"} 60`,
+		`samlfailover_notify_sent{kind="pagerduty",sink="on-call"} 5`, `samlfailover_notify_failures{kind="pagerduty",sink="on-call"} 3`,
+		`samlfailover_notify_failing_seconds{kind="pagerduty",sink="on-call"} 50`, `samlfailover_notify_given_up{kind="pagerduty",sink="on-call"} 4`,
 		`samlfailover_last_move_timestamp_seconds{cause="failover",federation="prod",proof="`,
 	} {
 		if !strings.Contains(text, want) {

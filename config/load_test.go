@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -98,6 +99,22 @@ func TestGoodFile(t *testing.T) {
 	}
 	if want := (Health{15 * time.Second, 500 * time.Millisecond, 4 * time.Second, 2, 5, []string{"signin", "sts"}}); !cmp.Equal(want, c.Health) {
 		t.Errorf("health: %+v", c.Health)
+	}
+}
+
+// In the channel in which proposals appear with their buttons a sink does not tell
+// them again, unless it is asked to.
+func TestSinkBesideTheAnnouncements(t *testing.T) {
+	t.Parallel()
+	c, err := Load(filepath.Join("testdata", "good.yaml"), Options{SkipSecretFiles: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range c.Notify {
+		beside := s.Channel != "" && s.Channel == c.Slack.Announce
+		if beside != (s.Name == "channel") || slices.Contains(s.Events, "proposal") != (s.Name == "old-channel" || s.Name == "siem") {
+			t.Errorf("%s is told of %v", s.Name, s.Events)
+		}
 	}
 }
 

@@ -20,7 +20,7 @@ const PagerDutyEvents = "https://events.pagerduty.com"
 type Sink struct {
 	Name        string   `yaml:"name" required:"true" pattern:"name" doc:"Your word for it; status and samlfailover notify test name it so."`
 	Kind        string   `yaml:"kind" required:"true" enum:"slack,pagerduty,webhook" doc:"A Slack channel, a PagerDuty service, or a signed webhook of your own."`
-	Events      []string `yaml:"events" enum:"page,suspect,confirmed,proposal,hold,move-begun,move-ended,move-failed" unique:"true" min:"1" doc:"What it is told of: a finding that needs a person now (page), a Region that is suspect or confirmed to be down, a proposal that waits for people, an outage in which a rule holds the move (hold), a move's begin and end, one that ended incomplete (move-failed). The end of what it was told of it is always told. Absent: all but suspect; for pagerduty without move-begun and move-ended too."`
+	Events      []string `yaml:"events" enum:"page,suspect,confirmed,proposal,hold,move-begun,move-ended,move-failed" unique:"true" min:"1" doc:"What it is told of: a finding that needs a person now (page), a Region that is suspect or confirmed to be down, a proposal that waits for people, an outage in which a rule holds the move (hold), a move's begin and end, one that ended incomplete (move-failed). The end of what it was told of it is always told. Absent: all but suspect; for pagerduty without move-begun and move-ended too, and in the channel of slack.announce without proposal."`
 	Federations []string `yaml:"federations" unique:"true" min:"1" max:"200" doc:"Whose events it gets. Absent: those of every federation, and the store's."`
 	Token       Ref      `yaml:"token" doc:"Slack: reference to the bot token (xoxb-...), with the scope chat:write. Instead of webhook_url."`
 	Channel     string   `yaml:"channel" pattern:"channel" doc:"Slack: id of the channel that the bot writes to; it has to be a member."`
@@ -88,8 +88,14 @@ func (c *checker) sinks() {
 			c.webhookURL(section+".url", s.URL)
 			s.Allow = c.allowed(section+".allow", s.Allow)
 		}
-		if !c.written(section, "events") {
+		twice := s.Channel != "" && s.Channel == c.doc.Slack.Announce
+		switch {
+		case !c.written(section, "events") && twice: // the announcement has the buttons
+			s.Events = slices.DeleteFunc(eventsOf(s.Kind), func(e string) bool { return e == "proposal" })
+		case !c.written(section, "events"):
 			s.Events = eventsOf(s.Kind)
+		case twice && slices.Contains(s.Events, "proposal"):
+			c.warn(section+".events", "slack.announce tells of proposals in the same channel, so each is told there twice", "leave proposal out of the sink's events")
 		}
 	}
 }

@@ -30,6 +30,12 @@ func TestServerFlag(t *testing.T) {
 	cli(t, env, "pause", "--server", url, "--reason", "over the network").wants(t, exitDone, "ada via token")
 	cli(t, env, "resume", "--server", url).wants(t, exitDone, "Released")
 	cli(t, env, "store", "status", "--server", url).wants(t, exitDone)
+	cli(t, env, "schedule", "list", "--server", url).wants(t, exitDone, "app_reads", "NEXT RUNS")
+	cli(t, env, "readiness", "--server", url, "--region", "us-west-2").wants(t, exitDone, "71 of 78 roles will work in us-west-2")
+	cli(t, env, "lock", "--server", url, "--app", "AWS Retail", "--reason", "over the network").wants(t, exitDone, "ada via token")
+	cli(t, env, "unlock", "lock-x", "--server", url).wants(t, exitUsage, "no lock has the id")
+	cli(t, env, "proposals", "--server", url).wants(t, exitDone)
+	cli(t, env, "undo", "--server", url, "--reason", "x").wants(t, exitUsage, "no finished move that could be taken back")
 	cli(t, env, "plan", "--server", url, "--to", "moon-1").wants(t, exitUsage, "moon-1")
 
 	wrong := maps.Clone(env)

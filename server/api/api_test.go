@@ -40,6 +40,7 @@ type cases struct {
 	approve  func(r control.VoteRequest, tell func(control.MoveEvent)) (control.VoteAnswer, error)
 	feed     *control.Feed
 	restored control.FullRestoreAnswer
+	proposal control.Proposal
 
 	mu    *sync.Mutex
 	asked *[]any
@@ -126,7 +127,8 @@ func (c cases) Propose(_ context.Context, _ control.Actor, r control.MoveRequest
 
 func (c cases) Proposals(_ context.Context, _ control.Actor, r control.ProposalsRequest) (control.ProposalList, error) {
 	c.note(r)
-	return control.ProposalList{Proposals: []control.Proposal{{ID: r.ID}}}, c.err
+	c.proposal.ID = r.ID
+	return control.ProposalList{Proposals: []control.Proposal{c.proposal}}, c.err
 }
 
 func (c cases) Approve(_ context.Context, _ control.Actor, r control.VoteRequest, tell func(control.MoveEvent)) (control.VoteAnswer, error) {
@@ -414,6 +416,11 @@ func TestNotStarted(t *testing.T) {
 		res := call(h, "ada", "GET", path, "")
 		if p := res.problem(t); res.status != 503 || p.Code() != problem.NotStarted || res.header.Get("Retry-After") == "" {
 			t.Errorf("%s: %d %+v", path, res.status, p)
+		}
+	}
+	for range 2 { // nothing was done, so the key is free
+		if res := call(h, "ada", "POST", Base+"/pauses", `{"reason":"r"}`, KeyHeader, "k"); res.problem(t).Code() != problem.NotStarted || res.header.Get("Idempotency-Replayed") != "" {
+			t.Errorf("with a key: %d %s", res.status, res.body)
 		}
 	}
 }

@@ -110,16 +110,34 @@ func (k *keys) answer(w http.ResponseWriter, r *http.Request, next http.Handler,
 		past.repeat(w)
 		return
 	}
-	defer k.release(key)
-	rec := &recorder{ResponseWriter: w}
-	next.ServeHTTP(rec, r)
-	// The answer is kept even if the caller has hung up: then it will ask again.
-	ctx := context.WithoutCancel(r.Context())
-	if rec.status >= http.StatusBadRequest && rec.status < http.StatusInternalServerError {
-		_ = box.Delete(ctx, key) // one that stays says "uncertain", which is careful enough
+	rec := &recorder{ResponseWriter: w, status: http.StatusOK}
+	func() {
+		defer k.release(key)
+		next.ServeHTTP(rec, r)
+		// The answer is kept even if the caller has hung up: then it will ask again.
+		rec.keep(context.WithoutCancel(r.Context()), box, key, request)
+	}()
+	// It is sent only now: whoever has got it gets it again, whenever the controller
+	// is killed.
+	w.WriteHeader(rec.status)
+	_, _ = w.Write(rec.body.Bytes()) // whoever asked may be gone
+}
+
+// keep puts the answer into the box, if it says what became of the request for
+// good. A record that stays as it was says "uncertain", which is careful enough.
+func (r *recorder) keep(ctx context.Context, box Box, key, request string) {
+	var p problem.Problem
+	if r.status == http.StatusServiceUnavailable {
+		_ = json.Unmarshal(r.body.Bytes(), &p) // of another form: it has no code
+	}
+	switch {
+	case p.Code() == problem.NotBegun:
+		return
+	case r.status/100 == 4, p.Code() == problem.NotStarted:
+		_ = box.Delete(ctx, key) // nothing was done
 		return
 	}
-	done := kept{Request: request, At: time.Now().UTC(), Status: rec.status, Type: w.Header().Get("Content-Type"), Location: w.Header().Get("Location"), Body: rec.body.Bytes()}
+	done := kept{Request: request, At: time.Now().UTC(), Status: r.status, Type: r.Header().Get("Content-Type"), Location: r.Header().Get("Location"), Body: r.body.Bytes()}
 	if raw, err := json.Marshal(done); err == nil {
 		_ = box.Put(ctx, key, raw)
 	}
@@ -156,7 +174,7 @@ func (k *keys) claim(ctx context.Context, key, request string) (Box, *problem.Pr
 		case was.Request != request:
 			return refuse(reused)
 		case was.Status == 0:
-			return refuse(problem.New(problem.KeyUncertain, http.StatusConflict, "the first request with this Idempotency-Key was cut off, and whether it was carried out is not known", "look at "+Base+"/moves, then use a new key"))
+			return refuse(problem.New(problem.KeyUncertain, http.StatusConflict, "the first request with this Idempotency-Key was cut off or had not begun when it was answered, and whether it was carried out is not known", "look at "+Base+"/moves, then use a new key"))
 		}
 		k.release(key)
 		return nil, nil, &was
@@ -213,28 +231,26 @@ func (k *kept) repeat(w http.ResponseWriter) {
 	_, _ = w.Write(k.Body) // whoever asked may be gone
 }
 
-// recorder keeps an answer while it is sent.
+// recorder holds an answer back.
 type recorder struct {
 	http.ResponseWriter
 	status int
 	body   bytes.Buffer
+	begun  bool
 }
 
 // WriteHeader implements http.ResponseWriter.
 func (r *recorder) WriteHeader(status int) {
-	if r.status == 0 {
-		r.status = status
+	if !r.begun {
+		r.begun, r.status = true, status
 	}
-	r.ResponseWriter.WriteHeader(status)
 }
 
 // Write implements http.ResponseWriter.
 func (r *recorder) Write(b []byte) (int, error) {
-	if r.status == 0 {
-		r.status = http.StatusOK
-	}
+	r.begun = true
 	r.body.Write(b)
-	return r.ResponseWriter.Write(b) //nolint:wrapcheck // the writer's own error
+	return len(b), nil
 }
 
 // Unwrap lets http.ResponseController reach the connection.

@@ -39,7 +39,7 @@ type MoveState string
 
 // The states.
 const (
-	MoveWaiting MoveState = "waiting" // accepted; the federation's loop is busy with something else
+	MoveWaiting MoveState = "waiting" // approved and kept; the federation's loop is busy with something else
 	MoveRunning MoveState = "running"
 	MoveDone    MoveState = "done"    // result says how it ended
 	MoveNothing MoveState = "nothing" // every app is in place already
@@ -92,16 +92,16 @@ func (a *API) moves() {
 		ask(a, func(ctx context.Context, u UseCases, who control.Actor, in *answer[MoveBody]) (*answer[control.Decision], error) {
 			return whole(u.Plan(ctx, who, in.Body.request()))
 		}))
-	move := operation("create-move", http.MethodPost, "/moves", "Move", "Move a federation", "Points every app of a federation at another Region. 202 while the move runs, with its Location, and where other people have to approve it first (state asked), with the proposal's; 409 when a rule holds it. It goes on when you hang up.", 400, 413, 415)
+	move := operation("create-move", http.MethodPost, "/moves", "Move", "Move a federation", "Points every app of a federation at another Region. 202 while the move runs, with its Location, and where other people have to approve it first (state asked), with the proposal's; 409 when a rule holds it, 503 when it cannot begin within half a minute. It goes on when you hang up.", 400, 413, 415)
 	move.Responses = accepted[MoveStanding](a, "The move is on its way.")
 	huma.Register(a.huma, move, ask(a, func(ctx context.Context, u UseCases, who control.Actor, in *struct {
 		Wait
 		Body MoveBody
 	}) (*moveAnswer, error) {
 		r := in.Body.request()
-		return a.follow(ctx, in.Wait, in.Body.Federation, r.DryRun, func(ctx context.Context, tell func(control.MoveEvent)) (control.MoveAnswer, error) {
+		return begun(a.follow(ctx, in.Wait, r.DryRun, func(ctx context.Context, tell func(control.MoveEvent)) (control.MoveAnswer, error) {
 			return u.Move(ctx, who, r, tell)
-		})
+		}))
 	}))
 	huma.Register(a.huma, operation("list-moves", http.MethodGet, "/moves", "Move", "Moves, newest first", "Open and past moves; those without a result have not ended."),
 		ask(a, func(ctx context.Context, u UseCases, who control.Actor, in *struct {
@@ -131,9 +131,9 @@ func (a *API) moves() {
 		if r.Move == "latest" {
 			r.Move = ""
 		}
-		return a.follow(ctx, in.Wait, in.Body.Federation, r.DryRun, func(ctx context.Context, tell func(control.MoveEvent)) (control.MoveAnswer, error) {
+		return begun(a.follow(ctx, in.Wait, r.DryRun, func(ctx context.Context, tell func(control.MoveEvent)) (control.MoveAnswer, error) {
 			return u.Undo(ctx, who, r, tell)
-		})
+		}))
 	}))
 }
 
@@ -148,11 +148,27 @@ func accepted[Body any](a *API, what string) map[string]*huma.Response {
 type acting func(ctx context.Context, tell func(control.MoveEvent)) (control.MoveAnswer, error)
 
 // beginTime is how long a request without an answer waits for its move to begin.
-const beginTime = 15 * time.Second
+const beginTime = 30 * time.Second
+
+// begun refuses to acknowledge what has not begun: a move is in the journal from
+// its beginning on, and before that it would end with the controller.
+func begun(m *moveAnswer, err error) (*moveAnswer, error) {
+	if err == nil && m.Body.State == MoveWaiting {
+		return nil, notBegun("the move")
+	}
+	return m, err
+}
+
+// notBegun is the problem of what was asked for and may still begin.
+func notBegun(what string) *problem.Problem {
+	return problem.New(problem.NotBegun, http.StatusServiceUnavailable, what+" has not begun yet: the controller is busy with something else, or it is being stopped. It may still begin, and if the controller stops before, it will not",
+		"look at "+Base+"/moves in a moment, and ask again if nothing has begun").With("Retry-After", "15")
+}
 
 // follow starts a move and answers when it is over, or when the caller has
-// waited long enough and it has begun. The move does not end with the request.
-func (a *API) follow(ctx context.Context, w Wait, federation string, dry bool, act acting) (*moveAnswer, error) {
+// waited long enough and it has begun; MoveWaiting: it has not begun for too long.
+// The move does not end with the request.
+func (a *API) follow(ctx context.Context, w Wait, dry bool, act acting) (*moveAnswer, error) {
 	wait, err := w.duration()
 	if err != nil {
 		return nil, err
@@ -188,16 +204,16 @@ func (a *API) follow(ctx context.Context, w Wait, federation string, dry bool, a
 			return over(e.answer, dry)
 		case got := <-begun:
 			if id = got; waited {
-				return underWay(id, federation), nil
+				return underWay(id), nil
 			}
 		case <-enough.C:
 			if waited = true; id != "" {
-				return underWay(id, federation), nil
+				return underWay(id), nil
 			}
 		case <-late.C:
-			return underWay(id, federation), nil
+			return underWay(id), nil
 		case <-gate.Draining(ctx):
-			return underWay(id, federation), nil
+			return underWay(id), nil
 		}
 	}
 }
@@ -223,9 +239,9 @@ func over(m control.MoveAnswer, dry bool) (*moveAnswer, error) {
 }
 
 // underWay is the answer about one that goes on.
-func underWay(id, federation string) *moveAnswer {
+func underWay(id string) *moveAnswer {
 	if id == "" {
-		return &moveAnswer{Status: http.StatusAccepted, Location: Base + "/moves?federation=" + federation, Body: MoveStanding{State: MoveWaiting}}
+		return &moveAnswer{Status: http.StatusAccepted, Body: MoveStanding{State: MoveWaiting}}
 	}
 	return &moveAnswer{Status: http.StatusAccepted, Location: Base + "/moves/" + id, Body: MoveStanding{State: MoveRunning, Move: id}}
 }

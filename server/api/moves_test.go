@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/samlfailover/samlfailover/approval"
 	"github.com/samlfailover/samlfailover/control"
 	"github.com/samlfailover/samlfailover/failover"
 	"github.com/samlfailover/samlfailover/server/problem"
@@ -50,8 +52,10 @@ func TestWait(t *testing.T) {
 		{"no wait: as soon as it has begun", 2 * time.Second, time.Hour, "", 202, MoveRunning, "/api/v1/moves/m1", 2 * time.Second},
 		{"over within the wait", time.Second, 5 * time.Second, "30s", 200, MoveDone, "/api/v1/moves/m1", 5 * time.Second},
 		{"not over within the wait", time.Second, time.Hour, "30s", 202, MoveRunning, "/api/v1/moves/m1", 30 * time.Second},
-		{"begun after the wait", 20 * time.Second, time.Hour, "10s", 202, MoveWaiting, "/api/v1/moves?federation=prod", 15 * time.Second},
-		{"not begun for long", time.Minute, time.Hour, "", 202, MoveWaiting, "/api/v1/moves?federation=prod", 15 * time.Second},
+		{"begun after the wait", 20 * time.Second, time.Hour, "10s", 202, MoveRunning, "/api/v1/moves/m1", 20 * time.Second},
+		// Not in the journal yet: a controller that is killed now would forget it.
+		{"not begun for long", 2 * time.Minute, time.Hour, "", 503, "", "", 30 * time.Second},
+		{"not begun within the wait", 2 * time.Minute, time.Hour, "60s", 503, "", "", time.Minute},
 	} {
 		t.Run(c.why, func(t *testing.T) {
 			t.Parallel()
@@ -64,6 +68,9 @@ func TestWait(t *testing.T) {
 				var m MoveStanding
 				if err := json.Unmarshal([]byte(res.body), &m); err != nil || res.status != c.status || m.State != c.state || res.header.Get("Location") != c.location {
 					t.Errorf("%d %s, Location %q, %v", res.status, res.body, res.header.Get("Location"), err)
+				}
+				if c.status == 503 && res.problem(t).Code() != problem.NotBegun {
+					t.Errorf("the problem is %s", res.body)
 				}
 				if took := time.Since(begun); took != c.after {
 					t.Errorf("answered after %s, want %s", took, c.after)
@@ -142,6 +149,28 @@ func TestApprove(t *testing.T) {
 			t.Errorf("the last approval, waited for: %d %s", res.status, res.body)
 		}
 	})
+}
+
+// A vote whose move has not begun is acknowledged where it is kept, and only there.
+func TestApprovedAndWaiting(t *testing.T) {
+	t.Parallel()
+	for state, want := range map[approval.State]int{control.ProposalApproved: 202, control.ProposalOpen: 503} {
+		synctest.Test(t, func(t *testing.T) {
+			u := newCases()
+			u.proposal.State = state
+			u.approve = func(control.VoteRequest, func(control.MoveEvent)) (control.VoteAnswer, error) {
+				time.Sleep(time.Minute)
+				return control.VoteAnswer{}, errors.New("stopped")
+			}
+			a, h, _ := stand(t, u)
+			res := call(h, "ada", "POST", Base+"/proposals/prop-1/approve", `{}`)
+			waits := res.header.Get("Location") == Base+"/proposals/prop-1" && strings.Contains(res.body, `"waiting"`)
+			if res.status != want || waits != (want == 202) || want == 503 && res.problem(t).Code() != problem.NotBegun {
+				t.Errorf("the proposal is %s: %d %s, Location %q", state, res.status, res.body, res.header.Get("Location"))
+			}
+			a.Close()
+		})
+	}
 }
 
 // The same key and request is done once; each other use of a key is refused.
@@ -264,4 +293,83 @@ func TestKeysKept(t *testing.T) {
 			t.Errorf("a key in the box is %q: want a digest", key)
 		}
 	}
+}
+
+// dying is somebody who asks; before is called as the answer begins to arrive.
+type dying struct {
+	*httptest.ResponseRecorder
+	before func()
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (d dying) WriteHeader(status int) {
+	d.before()
+	d.ResponseRecorder.WriteHeader(status)
+}
+
+// sentFirst is a door that keeps its answers behind the caller's back: a wrong
+// one.
+func sentFirst(b Box) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusOK)
+		_ = b.Put(r.Context(), "k", []byte(`{"status":200}`))
+	})
+}
+
+// Whoever has been answered gets the same answer from the next controller, even if
+// this one was killed at once: the answer is kept before it is sent.
+//
+// spec 13.5
+func TestAnswerIsKeptFirst(t *testing.T) {
+	t.Parallel()
+	u := newCases()
+	a, h, _ := stand(t, u)
+	b := &box{Memory: NewMemory()}
+	a.Keep(b)
+	keptFirst := func(h http.Handler) (is bool) {
+		r := httptest.NewRequest("POST", Base+"/pauses", strings.NewReader(`{"reason":"r"}`))
+		r.Host = "failover.example"
+		for name, value := range map[string]string{"Authorization": "Bearer ada", "Content-Type": "application/json", KeyHeader: "k"} {
+			r.Header.Set(name, value)
+		}
+		h.ServeHTTP(dying{httptest.NewRecorder(), func() {
+			all, _ := b.All(t.Context())
+			for _, raw := range all {
+				var k kept
+				is = is || json.Unmarshal(raw, &k) == nil && k.Status == http.StatusOK
+			}
+		}}, r)
+		return is
+	}
+	if keptFirst(sentFirst(b)) || len(b.all) != 1 {
+		t.Error("the check does not see an answer that is sent first")
+	}
+	_ = b.Delete(t.Context(), "k")
+	if !keptFirst(h) {
+		t.Error("the answer is sent before it is kept")
+	}
+	again := call(h, "ada", "POST", Base+"/pauses", `{"reason":"r"}`, KeyHeader, "k")
+	if again.status != 200 || again.header.Get("Idempotency-Replayed") != "true" || len(*u.asked) != 1 {
+		t.Errorf("again: %d %s, asked %d times", again.status, again.body, len(*u.asked))
+	}
+}
+
+// A move that has not begun when it is answered keeps its key: it may still begin.
+func TestKeyOfWhatHasNotBegun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		u := newCases()
+		u.move = lasting(10*time.Minute, time.Hour)
+		a, h, _ := stand(t, u)
+		ask := func(want int, code problem.Code) {
+			t.Helper()
+			res := call(h, "ada", "POST", Base+"/moves", `{"federation":"prod","to":"us-west-2","reason":"r"}`, KeyHeader, "k")
+			if p := res.problem(t); res.status != want || p.Code() != code || len(*u.asked) != 1 {
+				t.Errorf("%d %s, asked %d times", res.status, res.body, len(*u.asked))
+			}
+		}
+		ask(503, problem.NotBegun)
+		ask(409, problem.KeyUncertain)
+		a.Close()
+	})
 }

@@ -89,7 +89,7 @@ func (a *API) proposals() {
 // approve takes an approval and follows the move that it may set off.
 func (a *API) approve(ctx context.Context, u UseCases, who control.Actor, w Wait, r control.VoteRequest) (*voteAnswer, error) {
 	var voted control.VoteAnswer // written before the answer is there
-	m, err := a.follow(ctx, w, "", false, func(ctx context.Context, tell func(control.MoveEvent)) (control.MoveAnswer, error) {
+	m, err := a.follow(ctx, w, false, func(ctx context.Context, tell func(control.MoveEvent)) (control.MoveAnswer, error) {
 		v, err := u.Approve(ctx, who, r, tell)
 		if err != nil {
 			return control.MoveAnswer{}, err
@@ -111,6 +111,12 @@ func (a *API) approve(ctx context.Context, u UseCases, who control.Actor, w Wait
 		out.Body.Proposal = &voted.Proposal // the use case has ended
 	default:
 		out.Body.Proposal = a.proposal(ctx, u, who, r.ID)
+		if p := out.Body.Proposal; m.Body.State == MoveWaiting {
+			if p == nil || p.State == control.ProposalOpen {
+				return nil, notBegun("the vote")
+			}
+			out.Location = Base + "/proposals/" + r.ID // what is approved is carried out by the next leader, if not by this one
+		}
 	}
 	return out, nil
 }

@@ -45,6 +45,7 @@ const (
 	KeyReused     Code = "key-reused"       // 422: the Idempotency-Key came with another request before
 	KeyRunning    Code = "key-running"      // 409: the first request with the key is still at work
 	KeyUncertain  Code = "key-uncertain"    // 409: the first one was cut off, and what became of it is not known
+	NotBegun      Code = "not-begun"        // 503: what was asked for has not begun yet, and nothing keeps it
 	NotStarted    Code = "not-started"      // 503: the controller is still starting
 	EventsGone    Code = "events-gone"      // 410: the events after this id are not kept any more
 	Unavailable   Code = "unavailable"      // 503: something that the answer needs cannot be reached

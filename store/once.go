@@ -10,6 +10,9 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
+// onceFolder is where the keys lie.
+const onceFolder = "once"
+
 // longestOnce bounds how long a used key is remembered.
 const longestOnce = 24 * time.Hour
 
@@ -45,7 +48,7 @@ func (o *Once) first(ctx context.Context, kind, key string, keep time.Duration) 
 	ctx, cancel := o.s.within(ctx)
 	defer cancel()
 	digest := sha256.Sum256([]byte(key))
-	name := under("once", kind, hex.EncodeToString(digest[:]))
+	name := under(onceFolder, kind, hex.EncodeToString(digest[:]))
 	lease, err := o.s.client.Grant(ctx, int64((keep+time.Second-1)/time.Second))
 	if err != nil {
 		return false, o.s.explain(err)

@@ -198,15 +198,26 @@ func (s *Store) openExisting(ctx context.Context) error {
 }
 
 // revokeLeases ends what a crashed process of this folder still holds: nobody
-// else can be using a single member's store.
+// else can be using a single member's store. What was used before stays known.
 func (s *Store) revokeLeases(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
+	used, err := s.client.Get(ctx, s.key(onceFolder)+"/", clientv3.WithPrefix()) // with keys only etcd tells no lease
+	if err != nil {
+		return err
+	}
+	stays := map[int64]bool{}
+	for _, kv := range used.Kvs {
+		stays[kv.Lease] = true
+	}
 	leases, err := s.client.Leases(ctx)
 	if err != nil {
 		return err
 	}
 	for _, l := range leases.Leases {
+		if stays[int64(l.ID)] {
+			continue
+		}
 		if _, err := s.client.Revoke(ctx, l.ID); err != nil && !errors.Is(err, rpctypes.ErrLeaseNotFound) {
 			return err
 		}

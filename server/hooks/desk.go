@@ -41,8 +41,8 @@ const (
 	mostKept    = 1000
 	// staleAfter is the age at which a request moves nothing any more.
 	staleAfter = 15 * time.Minute
-	// confirmWithin is how long a request waits for the probes to confirm what its
-	// alert says, lookAgain how often it looks.
+	// confirmWithin is how long a request waits until it is known whether its alert
+	// is right, lookAgain how often it looks.
 	confirmWithin = 5 * time.Minute
 	lookAgain     = 2 * time.Second
 	// takeWithin bounds the taking of a request; senders wait some 10 s.
@@ -328,15 +328,22 @@ func (d *desk) carryOut(ctx context.Context, hook Hook, r request) (string, erro
 	return d.insist(ctx, hook, caller, r, action, to)
 }
 
+// unsure reports whether a rule holds because too little is known yet to tell
+// whether the alert is right: a controller that has just been started knows
+// nothing of Regions and apps.
+func unsure(rule string) bool {
+	return slices.Contains([]string{failover.Confirming, failover.OwnNetwork, failover.Quorum, failover.ActiveUnknown}, rule)
+}
+
 // insist asks until there is an answer: a rule, a refusal or a result. What
 // fails, such as a store or a loop that is just being replaced, is tried again
-// until the request is stale; so is a decision that still confirms what the
-// alert says.
+// until the request is stale; so is, for a while, a decision that is unsure of what
+// the alert says.
 func (d *desk) insist(ctx context.Context, hook Hook, caller people.Caller, r request, action Action, to string) (string, error) {
 	why := ""
 	for time.Since(r.Taken) <= staleAfter {
 		dec, err := d.use.Evaluate(ctx, caller, hook.Federation)
-		confirming := action != Evaluate && dec.Rule == failover.Confirming && time.Since(r.Taken) < confirmWithin
+		confirming := action != Evaluate && unsure(dec.Rule) && time.Since(r.Taken) < confirmWithin
 		outcome := ""
 		if err == nil && !confirming {
 			outcome, err = d.ask(ctx, hook, caller, action, to, r.Reason, dec)

@@ -74,11 +74,19 @@ func TestAsking(t *testing.T) {
 	}
 }
 
-// An alert that comes before our own probes have confirmed it waits for them.
+// An alert that comes before it is known whether it is right waits for that: our
+// own probes confirm it, or a controller that has just been started has yet to look.
 func TestWaitsForConfirmation(t *testing.T) {
+	for _, rule := range []string{failover.Confirming, failover.OwnNetwork, failover.Quorum, failover.ActiveUnknown} {
+		t.Run(rule, func(t *testing.T) { waitsFor(t, rule) })
+	}
+}
+
+func waitsFor(t *testing.T, rule string) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.site.set(control.Decision{Outcome: failover.Hold, Rule: failover.Confirming, Why: "not yet"})
+		w.site.set(control.Decision{Outcome: failover.Hold, Rule: rule, Why: "not yet"})
 		l := w.start(nil).lead()
 		defer l.stop()
 		synctest.Wait()

@@ -107,7 +107,10 @@ func (h *herald) tell(ctx context.Context, p approval.Proposal) error {
 		return nil
 	}
 	j := &job{a: h.a, use: h.a.uses(), actor: watcher()}
-	says := j.voted(ctx, p)
+	says, over := j.voted(ctx, p)
+	if !over {
+		return nil
+	}
 	sum := sha256.Sum256([]byte(string(p.State) + string(encode(proposalPage(p)))))
 	digest := hex.EncodeToString(sum[:8])
 	if known && m.Says == digest {

@@ -2,6 +2,7 @@ package slack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -253,8 +254,12 @@ func (j *job) refused(ctx context.Context, err error) outcome {
 	if !found {
 		return out
 	}
+	now, over := j.voted(ctx, p)
+	if !over {
+		return out // whoever carries it out tells the end in the message with the buttons
+	}
 	j.a.tell(ctx, j.r, out.message)
-	return outcome{message: j.voted(ctx, p)}
+	return outcome{message: now}
 }
 
 // proposal reads the proposal of a vote as it is now.
@@ -373,22 +378,30 @@ func (j *job) afterVote(ctx context.Context) outcome {
 			}
 			return j.approve(ctx)
 		case p.State != approval.Approved:
-			return outcome{message: j.voted(ctx, p)}
+			if now, over := j.voted(ctx, p); over {
+				return outcome{message: now}
+			}
 		}
 	}
 	return outcome{left: true}
 }
 
-// voted tells of a proposal with the move that it came to.
-func (j *job) voted(ctx context.Context, p approval.Proposal) message {
+// voted tells of a proposal with the move that it came to. It is not over while
+// that move goes on, or cannot be read: a new leader calls a proposal done as soon
+// as its move is in the journal, before it goes on with the move.
+func (j *job) voted(ctx context.Context, p approval.Proposal) (now message, over bool) {
 	if p.Move == "" {
-		return proposalPage(p)
+		return proposalPage(p), true
 	}
 	h, err := j.use.History(ctx, j.actor, control.HistoryRequest{Move: string(p.Move)})
-	if err != nil || len(h.Moves) != 1 || h.Moves[0].Result == nil {
-		return proposalPage(p)
+	var no *control.Failure
+	switch {
+	case errors.As(err, &no) && no.Kind == control.NotFound: // it is no longer kept
+		return proposalPage(p), true
+	case err != nil || len(h.Moves) != 1 || h.Moves[0].Result == nil:
+		return proposalPage(p), false
 	}
-	return j.settled(ctx, *h.Moves[0].Result, &p)
+	return j.settled(ctx, *h.Moves[0].Result, &p), true
 }
 
 // pause waits for a time, or until ctx ends.

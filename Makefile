@@ -62,7 +62,7 @@ crashes: ## every pair of crashes of moves of 1, 3 and 6 apps, and every point b
 
 .PHONY: kills
 kills: ## the real program, killed after it has acknowledged a request, and started again (Linux, a minute)
-	TEST_KILL=1 $(CLEAN) go test -count=1 -timeout 6m -v ./app/killtest
+	TEST_KILL=1 $(CLEAN) go test -count=1 -parallel 6 -timeout 6m -v ./app/killtest
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (default 30s each)

@@ -163,8 +163,26 @@ func (p *place) until(what string, holds func() bool) {
 	}
 }
 
-// ask sends a request with a person's token; the status is 0 where nobody answers.
+// ask is send for who wants the content of the answer only.
 func (p *place) ask(who, method, path, key string, body, into any) int {
+	p.Helper()
+	a := p.send(who, method, path, key, body)
+	if into != nil && a.status > 0 && a.status < 300 {
+		must(p.T, json.Unmarshal(a.body, into))
+	}
+	return a.status
+}
+
+// answer is the API's; the status is 0 where nobody answers.
+type answer struct {
+	status   int
+	replayed bool // it says that it was given before
+	location string
+	body     []byte
+}
+
+// send sends a request with a person's token.
+func (p *place) send(who, method, path, key string, body any) answer {
 	p.Helper()
 	var b bytes.Buffer
 	if body != nil {
@@ -179,22 +197,26 @@ func (p *place) ask(who, method, path, key string, body, into any) int {
 	}
 	res, err := http.DefaultClient.Do(r)
 	if err != nil {
-		return 0
+		return answer{}
 	}
 	defer res.Body.Close() //nolint:errcheck // read
 	raw, err := io.ReadAll(res.Body)
 	if err != nil {
-		return 0
+		return answer{}
 	}
-	if into != nil && res.StatusCode < 300 {
-		must(p.T, json.Unmarshal(raw, into))
-	}
-	return res.StatusCode
+	return answer{res.StatusCode, res.Header.Get("Idempotency-Replayed") == "true", res.Header.Get("Location"), raw}
 }
 
 func (p *place) federation() (f control.FederationStatus) {
 	p.ask("ada", "GET", "/federations/"+seed.Federation, "", nil, &f)
 	return f
+}
+
+// leads reports whether the controller takes what changes something.
+func (p *place) leads() bool {
+	var s control.Status
+	p.ask("ada", "GET", "/status", "", nil, &s)
+	return s.Store != nil && s.Store.Standing.Leads
 }
 
 // calm waits until every Region is healthy, every app read, every role scanned.
@@ -232,7 +254,7 @@ func (p *place) heals(targets ...string) {
 	}
 }
 
-// written counts the writes of an app that took effect; "": of any.
+// written counts the writes of an app, whatever came of them; "": of any.
 func (p *place) written(app string) int {
 	return p.Requests().Count(0, func(e reqlog.Entry) bool {
 		return e.Kind == reqlog.Request && slices.Contains(p.vendors(), e.Service) && e.Method == "PUT" && strings.Contains(e.Path, app)
@@ -281,9 +303,9 @@ func (p *place) types(who, text string) slack.Delivery {
 }
 
 // end reads how the world stands.
-func (p *place) end(inSlack bool) end {
+func (p *place) end(inSlack, orphan bool) end {
 	p.Helper()
-	e := end{to: standby, writes: map[string]int{}, acs: map[string]string{}}
+	e := end{to: standby, orphan: orphan, writes: map[string]int{}, acs: map[string]string{}}
 	for _, a := range p.Demo().Apps {
 		e.writes[a.Label], e.acs[a.Label] = p.written(a.ID), p.acs(a.ID)
 	}

@@ -86,6 +86,11 @@ func (l *live) run(ctx context.Context) {
 	}
 }
 
+// unfinished ends a message that is still being edited. Slack gives a message its
+// name in the answer to the post: a controller that is killed before it has kept
+// the name leaves the message as it is, and the next one begins another.
+const unfinished = "This goes on. Should this message change no more, the end is in a newer one."
+
 func (l *live) page() message {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -98,5 +103,6 @@ func (l *live) page() message {
 		}
 		p.say(line)
 	}
+	p.say(unfinished)
 	return p.message()
 }

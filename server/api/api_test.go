@@ -40,7 +40,6 @@ type cases struct {
 	approve  func(r control.VoteRequest, tell func(control.MoveEvent)) (control.VoteAnswer, error)
 	feed     *control.Feed
 	restored control.FullRestoreAnswer
-	proposal control.Proposal
 
 	mu    *sync.Mutex
 	asked *[]any
@@ -127,8 +126,7 @@ func (c cases) Propose(_ context.Context, _ control.Actor, r control.MoveRequest
 
 func (c cases) Proposals(_ context.Context, _ control.Actor, r control.ProposalsRequest) (control.ProposalList, error) {
 	c.note(r)
-	c.proposal.ID = r.ID
-	return control.ProposalList{Proposals: []control.Proposal{c.proposal}}, c.err
+	return control.ProposalList{Proposals: []control.Proposal{{ID: r.ID}}}, c.err
 }
 
 func (c cases) Approve(_ context.Context, _ control.Actor, r control.VoteRequest, tell func(control.MoveEvent)) (control.VoteAnswer, error) {

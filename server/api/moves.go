@@ -39,7 +39,6 @@ type MoveState string
 
 // The states.
 const (
-	MoveWaiting MoveState = "waiting" // approved and kept; the federation's loop is busy with something else
 	MoveRunning MoveState = "running"
 	MoveDone    MoveState = "done"    // result says how it ended
 	MoveNothing MoveState = "nothing" // every app is in place already
@@ -49,7 +48,7 @@ const (
 
 // MoveStanding is what became of a request so far.
 type MoveStanding struct {
-	State    MoveState             `json:"state" enum:"waiting,running,done,nothing,planned,asked"`
+	State    MoveState             `json:"state" enum:"running,done,nothing,planned,asked"`
 	Move     string                `json:"move,omitempty" doc:"The move's id, once it has begun."`
 	Decision *control.Decision     `json:"decision,omitempty" doc:"What the rules said."`
 	Result   *control.MoveResult   `json:"result,omitempty" doc:"How the move ended."`
@@ -99,9 +98,9 @@ func (a *API) moves() {
 		Body MoveBody
 	}) (*moveAnswer, error) {
 		r := in.Body.request()
-		return begun(a.follow(ctx, in.Wait, r.DryRun, func(ctx context.Context, tell func(control.MoveEvent)) (control.MoveAnswer, error) {
+		return a.follow(ctx, in.Wait, r.DryRun, func(ctx context.Context, tell func(control.MoveEvent)) (control.MoveAnswer, error) {
 			return u.Move(ctx, who, r, tell)
-		}))
+		})
 	}))
 	huma.Register(a.huma, operation("list-moves", http.MethodGet, "/moves", "Move", "Moves, newest first", "Open and past moves; those without a result have not ended."),
 		ask(a, func(ctx context.Context, u UseCases, who control.Actor, in *struct {
@@ -131,9 +130,9 @@ func (a *API) moves() {
 		if r.Move == "latest" {
 			r.Move = ""
 		}
-		return begun(a.follow(ctx, in.Wait, r.DryRun, func(ctx context.Context, tell func(control.MoveEvent)) (control.MoveAnswer, error) {
+		return a.follow(ctx, in.Wait, r.DryRun, func(ctx context.Context, tell func(control.MoveEvent)) (control.MoveAnswer, error) {
 			return u.Undo(ctx, who, r, tell)
-		}))
+		})
 	}))
 }
 
@@ -150,23 +149,16 @@ type acting func(ctx context.Context, tell func(control.MoveEvent)) (control.Mov
 // beginTime is how long a request without an answer waits for its move to begin.
 const beginTime = 30 * time.Second
 
-// begun refuses to acknowledge what has not begun: a move is in the journal from
-// its beginning on, and before that it would end with the controller.
-func begun(m *moveAnswer, err error) (*moveAnswer, error) {
-	if err == nil && m.Body.State == MoveWaiting {
-		return nil, notBegun("the move")
-	}
-	return m, err
-}
-
-// notBegun is the problem of what was asked for and may still begin.
-func notBegun(what string) *problem.Problem {
-	return problem.New(problem.NotBegun, http.StatusServiceUnavailable, what+" has not begun yet: the controller is busy with something else, or it is being stopped. It may still begin, and if the controller stops before, it will not",
+// notBegun is the problem of a move that was asked for and may still begin. It is
+// not acknowledged: a move is in the journal from its beginning on, and before
+// that it would end with the controller.
+func notBegun() *problem.Problem {
+	return problem.New(problem.NotBegun, http.StatusServiceUnavailable, "the move has not begun yet: the controller is busy with something else, or it is being stopped. It may still begin, and if the controller stops before, it will not",
 		"look at "+Base+"/moves in a moment, and ask again if nothing has begun").With("Retry-After", "15")
 }
 
 // follow starts a move and answers when it is over, or when the caller has
-// waited long enough and it has begun; MoveWaiting: it has not begun for too long.
+// waited long enough and it has begun; NotBegun if it has not for too long.
 // The move does not end with the request.
 func (a *API) follow(ctx context.Context, w Wait, dry bool, act acting) (*moveAnswer, error) {
 	wait, err := w.duration()
@@ -204,16 +196,16 @@ func (a *API) follow(ctx context.Context, w Wait, dry bool, act acting) (*moveAn
 			return over(e.answer, dry)
 		case got := <-begun:
 			if id = got; waited {
-				return underWay(id), nil
+				return underWay(id)
 			}
 		case <-enough.C:
 			if waited = true; id != "" {
-				return underWay(id), nil
+				return underWay(id)
 			}
 		case <-late.C:
-			return underWay(id), nil
+			return underWay(id)
 		case <-gate.Draining(ctx):
-			return underWay(id), nil
+			return underWay(id)
 		}
 	}
 }
@@ -239,9 +231,9 @@ func over(m control.MoveAnswer, dry bool) (*moveAnswer, error) {
 }
 
 // underWay is the answer about one that goes on.
-func underWay(id string) *moveAnswer {
+func underWay(id string) (*moveAnswer, error) {
 	if id == "" {
-		return &moveAnswer{Status: http.StatusAccepted, Body: MoveStanding{State: MoveWaiting}}
+		return nil, notBegun()
 	}
-	return &moveAnswer{Status: http.StatusAccepted, Location: Base + "/moves/" + id, Body: MoveStanding{State: MoveRunning, Move: id}}
+	return &moveAnswer{Status: http.StatusAccepted, Location: Base + "/moves/" + id, Body: MoveStanding{State: MoveRunning, Move: id}}, nil
 }

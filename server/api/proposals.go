@@ -2,11 +2,13 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/samlfailover/samlfailover/control"
+	"github.com/samlfailover/samlfailover/server/problem"
 )
 
 // VoteBody is one person's word on a proposal.
@@ -100,6 +102,10 @@ func (a *API) approve(ctx context.Context, u UseCases, who control.Actor, w Wait
 		voted = v
 		return *v.Move, nil
 	})
+	var late *problem.Problem
+	if errors.As(err, &late) && late.Code() == problem.NotBegun {
+		late.Next = "look at " + Base + "/proposals/" + r.ID + " in a moment: as long as it is approved and has no move, approving it once more carries it out"
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -111,12 +117,6 @@ func (a *API) approve(ctx context.Context, u UseCases, who control.Actor, w Wait
 		out.Body.Proposal = &voted.Proposal // the use case has ended
 	default:
 		out.Body.Proposal = a.proposal(ctx, u, who, r.ID)
-		if p := out.Body.Proposal; m.Body.State == MoveWaiting {
-			if p == nil || p.State == control.ProposalOpen {
-				return nil, notBegun("the vote")
-			}
-			out.Location = Base + "/proposals/" + r.ID // what is approved is carried out by the next leader, if not by this one
-		}
 	}
 	return out, nil
 }

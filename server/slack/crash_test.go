@@ -245,6 +245,48 @@ func TestCutOffInAVote(t *testing.T) {
 	})
 }
 
+// Stopped after the vote was kept and before its move was in the journal, the next
+// leader's work carries the proposal out; while somebody else does, it waits.
+func TestCutOffAfterTheVote(t *testing.T) {
+	t.Parallel()
+	for _, other := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, nil)
+			w.use.proposals = []approval.Proposal{openProposal("prop-1")}
+			w.use.approve = func(ctx context.Context, a control.Actor, _ control.VoteRequest, _ func(control.MoveEvent)) (control.VoteAnswer, error) {
+				w.use.change(func(c *cases) {
+					c.proposals[0].State, c.proposals[0].Votes = approval.Approved, []approval.Vote{{Person: a.Person, Name: a.Name, Way: a.Way}}
+				})
+				<-ctx.Done()
+				return control.VoteAnswer{}, ctx.Err()
+			}
+			over := func() {
+				res := result("move-1")
+				w.use.change(func(c *cases) {
+					c.proposals[0].State, c.proposals[0].Move = "done", "move-1"
+					c.history = []control.PastMove{journalled("move-1", "controller", "r", &res)}
+				})
+			}
+			cutOff(w, "approve prop-1", func() {
+				w.use.change(func(u *cases) {
+					u.approve = func(context.Context, control.Actor, control.VoteRequest, func(control.MoveEvent)) (control.VoteAnswer, error) {
+						if other {
+							time.AfterFunc(time.Second, over)
+							return control.VoteAnswer{}, &control.Failure{Kind: control.Held, Message: "it is being carried out"}
+						}
+						over()
+						res := result("move-1")
+						return control.VoteAnswer{Proposal: openProposal("prop-1"), Move: &control.MoveAnswer{Result: &res}}, nil
+					}
+				})
+			})
+			if err := errors.Join(called(w, `approve prop-1 "" ""`, `approve prop-1 "" ""`), wants(w.sees(""), "2 of 2 apps moved", "done: 1 of 1 approvals"), empty(w)); err != nil {
+				t.Errorf("somebody else carries it out: %t: %v", other, err)
+			}
+		})
+	}
+}
+
 // A pause that was begun is set if it has not been, and else shown.
 func TestCutOffInAPause(t *testing.T) {
 	t.Parallel()

@@ -222,13 +222,23 @@ func (j *job) vote() control.VoteRequest {
 }
 
 func (j *job) approve(ctx context.Context) outcome {
+	out, err := j.approved(ctx)
+	if err != nil {
+		return j.refused(ctx, err)
+	}
+	return out
+}
+
+// approved has the approval counted, and the proposal carried out if it is enough;
+// so has one that was counted before the proposal's leader was lost.
+func (j *job) approved(ctx context.Context) (outcome, error) {
 	event, stop := j.show(ctx, "Carrying out proposal "+j.c.id+", approved by "+j.actor.Name)
 	answer, err := j.use.Approve(ctx, j.actor, j.vote(), event)
 	stop()
 	if err != nil {
-		return j.refused(ctx, err)
+		return outcome{}, err
 	}
-	return j.decided(ctx, answer)
+	return j.decided(ctx, answer), nil
 }
 
 func (j *job) reject(ctx context.Context) outcome {
@@ -377,6 +387,16 @@ func (j *job) afterVote(ctx context.Context) outcome {
 				return j.reject(ctx)
 			}
 			return j.approve(ctx)
+		case p.State == approval.Approved && j.c.verb == verbApprove && time.Since(j.r.came) <= tooOld:
+			// A new leader calls what is in the journal done. This is not: nobody has
+			// begun it, or somebody else has just now, which holds this one.
+			out, err := j.approved(ctx)
+			if err == nil {
+				return out
+			}
+			if f := (*control.Failure)(nil); !errors.As(err, &f) || f.Kind != control.Held {
+				return j.refused(ctx, err)
+			}
 		case p.State != approval.Approved:
 			if now, over := j.voted(ctx, p); over {
 				return outcome{message: now}

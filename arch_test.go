@@ -88,7 +88,7 @@ var importTable = []row{
 	{pkg: "server/api", may: append([]string{"control", "people", "server", "server/gate", "server/problem"}, ground...)},
 	{pkg: "server/metrics", may: append([]string{"control", "people", "server/gate", "server/problem"}, ground...)},
 	{pkg: "app", may: append([]string{"audit/copies", "runbook", "server/metrics", "server/api", "server/gate", "server/problem", "config", "filelock", "outbound", "awsaccess", "health", "health/probe", "idp", "idp/generic", "idp/okta", "idp/onelogin", "idp/pingone", "trustpolicy", "trustpolicy/fleet", "trustpolicy/members", "inventory", "audit", "failover", "failover/move", "failover/controller", "failover/prove", "store", "store/seal", "control", "server", "notify", "people", "approval", "server/hooks", "server/hooks/sources", "signature", "server/slack"}, ground...)},
-	{pkg: "server/hooks", may: append([]string{"control", "failover", "people", "server/hooks/sources"}, ground...)},
+	{pkg: "server/hooks", may: append([]string{"control", "failover", "people", "server/gate", "server/problem", "server/hooks/sources"}, ground...)},
 	{pkg: "server/hooks/sources", may: []string{"secret", "escape", "signature", "outbound"}},
 
 	{pkg: "app/clustertest"}, // tests only

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"github.com/samlfailover/samlfailover/failover"
 	"github.com/samlfailover/samlfailover/people"
 	"github.com/samlfailover/samlfailover/server/hooks/sources"
+	"github.com/samlfailover/samlfailover/server/problem"
 )
 
 // Box is where requests are kept until they are done; *store.Box is one.
@@ -74,10 +76,13 @@ type desk struct {
 
 	mu   sync.Mutex // held while a request is taken
 	kept map[string]request
+	// owed are requests that were turned away after they may have been marked as
+	// used: sent again, as their sender was told to, they are as good as new.
+	owed map[string]time.Time // until when they could come again
 }
 
 func newDesk(h *Hooks, box Box, use UseCases) *desk {
-	return &desk{h: h, box: box, use: use, wake: make(chan struct{}, 1), kept: map[string]request{}}
+	return &desk{h: h, box: box, use: use, wake: make(chan struct{}, 1), kept: map[string]request{}, owed: map[string]time.Time{}}
 }
 
 // keyOf names a request in the box.
@@ -115,7 +120,7 @@ func (d *desk) load(ctx context.Context) bool {
 // controller as used, recorded, and only then acknowledged. A crash before the
 // last of these leaves work that is done and was not acknowledged; the sender's
 // repetition meets the kept request.
-func (d *desk) accept(ctx context.Context, hook Hook, caller people.Caller, ask sources.Ask) (taken, *problem) {
+func (d *desk) accept(ctx context.Context, hook Hook, caller people.Caller, ask sources.Ask) (taken, *problem.Problem) {
 	// A sender that leaves now leaves nothing half done.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), takeWithin)
 	defer cancel()
@@ -134,25 +139,27 @@ func (d *desk) accept(ctx context.Context, hook Hook, caller people.Caller, ask 
 		return got, nil
 	}
 	if waiting := d.waiting(""); len(waiting) >= mostWaiting || len(d.kept) >= mostKept {
-		return taken{}, &problem{code: "too-many", status: http.StatusTooManyRequests, retry: "60", detail: "too many requests of hooks wait or were made a moment ago", next: "send it again in a minute"}
+		return taken{}, problem.New(problem.TooMany, http.StatusTooManyRequests, "too many requests of hooks wait or were made a moment ago", "send it again in a minute").With("Retry-After", "60")
 	}
 	r := request{Hook: hook.Name, Taken: time.Now().UTC(), Keep: ask.Keep, Reason: ask.Reason, To: ask.To, Look: ask.Look}
 	if err := d.put(ctx, key, r); err != nil {
 		return taken{}, d.unkept(hook, err)
 	}
 	first, err := d.h.o.Once.First(ctx, "hook", hook.Name+"/"+ask.ID, ask.Keep)
-	if err != nil || !first {
+	if err != nil {
+		d.turnAway(ctx, key, r)
+		return taken{}, d.unkept(hook, err)
+	}
+	if _, owed := d.owed[key]; !first && !owed {
 		d.forget(ctx, key)
-		if err != nil {
-			return taken{}, d.unkept(hook, err)
-		}
 		return d.repeated(got, ask)
 	}
 	if err := d.h.o.Record.Record(ctx, caller.String(), "hook.asked", "federation "+hook.Federation, map[string]any{"hook": hook.Name, "request": key, "action": got.Action, "reason": ask.Reason, "to": ask.To}); err != nil {
-		d.forget(ctx, key)
+		d.turnAway(ctx, key, r)
 		return taken{}, d.unkept(hook, err)
 	}
 	d.kept[key] = r
+	delete(d.owed, key)
 	select {
 	case d.wake <- struct{}{}:
 	default:
@@ -161,18 +168,18 @@ func (d *desk) accept(ctx context.Context, hook Hook, caller people.Caller, ask 
 }
 
 // repeated answers a request that was taken before.
-func (d *desk) repeated(got taken, ask sources.Ask) (taken, *problem) {
+func (d *desk) repeated(got taken, ask sources.Ask) (taken, *problem.Problem) {
 	if ask.Again {
 		got.Status, got.Why = "known", "this was taken before, and nothing is done twice"
 		return got, nil
 	}
-	return taken{}, &problem{code: "replayed", status: http.StatusConflict, detail: "this very request was taken before, and nothing is done twice", next: "make and sign a new one if you mean to ask again"}
+	return taken{}, problem.New(problem.Replayed, http.StatusConflict, "this very request was taken before, and nothing is done twice", "make and sign a new one if you mean to ask again")
 }
 
 // unkept is the problem of a request that could not be kept.
-func (d *desk) unkept(hook Hook, err error) *problem {
+func (d *desk) unkept(hook Hook, err error) *problem.Problem {
 	d.h.o.Log.Error("a hook was called and its request could not be kept, so it was not taken", "hook", hook.Name, "error", err)
-	return &problem{code: "unavailable", status: http.StatusServiceUnavailable, retry: "5", detail: "the request could not be kept, so it was not taken", next: "send it again; the controller's log and status say what is the matter with its store"}
+	return problem.New(problem.Unavailable, http.StatusServiceUnavailable, "the request could not be kept, so it was not taken", "send it again; the controller's log and status say what is the matter with its store").With("Retry-After", "5")
 }
 
 func (d *desk) put(ctx context.Context, key string, r request) error {
@@ -181,6 +188,15 @@ func (d *desk) put(ctx context.Context, key string, r request) error {
 		return fmt.Errorf("keep a request of hook %s: %w", r.Hook, err)
 	}
 	return d.box.Put(ctx, key, raw)
+}
+
+// turnAway takes a request back that could not be taken, and notes that it may
+// come again. The caller holds the lock.
+func (d *desk) turnAway(ctx context.Context, key string, r request) {
+	d.forget(ctx, key)
+	if len(d.owed) < mostKept {
+		d.owed[key] = r.Taken.Add(r.Keep)
+	}
 }
 
 // forget takes a request back that was not acknowledged. One that stays after
@@ -262,6 +278,7 @@ func (d *desk) run(ctx context.Context) {
 func (d *desk) tidy(ctx context.Context, now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	maps.DeleteFunc(d.owed, func(_ string, until time.Time) bool { return now.After(until) })
 	var drop []string
 	for key, r := range d.kept {
 		if !r.Done.IsZero() && now.Sub(r.Taken) > r.Keep {

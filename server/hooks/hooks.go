@@ -16,7 +16,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -25,7 +24,9 @@ import (
 
 	"github.com/samlfailover/samlfailover/control"
 	"github.com/samlfailover/samlfailover/people"
+	"github.com/samlfailover/samlfailover/server/gate"
 	"github.com/samlfailover/samlfailover/server/hooks/sources"
+	"github.com/samlfailover/samlfailover/server/problem"
 )
 
 // Action is what a hook asks for.
@@ -99,10 +100,9 @@ func New(o Options) (*Hooks, error) {
 	}
 	r := chi.NewRouter()
 	r.Post("/hooks/{name}", h.take)
-	r.NotFound(func(w http.ResponseWriter, _ *http.Request) { h.unknown().write(w) })
-	r.MethodNotAllowed(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Allow", http.MethodPost)
-		problem{code: "no-route", status: http.StatusMethodNotAllowed, detail: "a hook takes POST only", next: "send a POST"}.write(w)
+	r.NotFound(func(w http.ResponseWriter, r *http.Request) { h.refuse(w, r, "", unknown()) })
+	r.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
+		h.refuse(w, r, "", problem.New(problem.NoRoute, http.StatusMethodNotAllowed, "a hook takes POST only", "send a POST").With("Allow", http.MethodPost))
 	})
 	h.routes = r
 	return h, nil
@@ -111,25 +111,25 @@ func New(o Options) (*Hooks, error) {
 // Handler answers /hooks/NAME. It checks by itself who asks.
 func (h *Hooks) Handler() http.Handler { return h.routes }
 
-func (h *Hooks) unknown() problem {
-	return problem{code: "not-found", status: http.StatusNotFound, detail: "there is no such hook", next: "compare the URL with hooks in the config"}
+func unknown() *problem.Problem {
+	return problem.New(problem.NotFound, http.StatusNotFound, "there is no such hook", "compare the URL with hooks in the config")
 }
 
 // take answers one request.
 func (h *Hooks) take(w http.ResponseWriter, r *http.Request) {
 	hook, known := h.byName[chi.URLParam(r, "name")]
 	if !known {
-		h.refused(r, "", h.unknown()).write(w)
+		h.refuse(w, r, "", unknown())
 		return
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
-		h.refused(r, hook.Name, unread(err)).write(w)
+		h.refuse(w, r, hook.Name, unread(err))
 		return
 	}
 	ask, err := hook.Source.Read(sources.Request{Method: r.Method, Path: r.URL.EscapedPath(), Header: r.Header, Body: body}, time.Now())
 	if refusal := (*sources.Refusal)(nil); errors.As(err, &refusal) {
-		h.refused(r, hook.Name, problem{code: refusal.Code, status: refusal.Status, detail: refusal.Detail, next: refusal.Next}).write(w)
+		h.refuse(w, r, hook.Name, problem.New(problem.Code(refusal.Code), refusal.Status, refusal.Detail, refusal.Next))
 		return
 	}
 	if ask.Ignored != "" {
@@ -139,27 +139,31 @@ func (h *Hooks) take(w http.ResponseWriter, r *http.Request) {
 	}
 	got, refusal := h.accept(r.Context(), hook, ask)
 	if refusal != nil {
-		h.refused(r, hook.Name, *refusal).write(w)
+		h.refuse(w, r, hook.Name, refusal)
 		return
 	}
 	answer(w, http.StatusAccepted, got)
 }
 
 // unread is the problem of a body that did not arrive whole.
-func unread(err error) problem {
+func unread(err error) *problem.Problem {
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
-		return problem{code: "too-large", status: http.StatusRequestEntityTooLarge, detail: fmt.Sprintf("the body is larger than %d bytes", large.Limit), next: "send less: for Alertmanager set max_alerts in webhook_configs"}
+		return problem.New(problem.TooLarge, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes", large.Limit), "send less: for Alertmanager set max_alerts in webhook_configs")
 	}
-	return problem{code: "unreadable", status: http.StatusBadRequest, detail: "the body did not arrive whole", next: "send it again"}
+	return problem.New(problem.Unreadable, http.StatusBadRequest, "the body did not arrive whole", "send it again")
 }
 
-// refused logs a refusal, a few of them each second.
-func (h *Hooks) refused(r *http.Request, hook string, p problem) problem {
-	if h.told.Allow() {
-		h.o.Log.Warn("a call of a hook was refused", "hook", hook, "from", r.RemoteAddr, "problem", p.code, "detail", p.detail)
+// refuse answers with a problem, and logs it: a few of them each second.
+func (h *Hooks) refuse(w http.ResponseWriter, r *http.Request, hook string, p *problem.Problem) {
+	p.Request = w.Header().Get(gate.RequestHeader)
+	if p.Status == http.StatusUnauthorized {
+		p = p.With("WWW-Authenticate", `Signature realm="samlfailover"`)
 	}
-	return p
+	if h.told.Allow() {
+		h.o.Log.Warn("a call of a hook was refused", "hook", hook, "from", r.RemoteAddr, "problem", p.Code(), "detail", p.Detail, "request", p.Request)
+	}
+	p.Write(w)
 }
 
 // taken is the answer to a request that was taken.
@@ -174,17 +178,16 @@ type taken struct {
 
 // accept keeps what is asked for, so that it will be worked on whatever happens
 // to this process, and only then lets it be acknowledged.
-func (h *Hooks) accept(ctx context.Context, hook Hook, ask sources.Ask) (taken, *problem) {
+func (h *Hooks) accept(ctx context.Context, hook Hook, ask sources.Ask) (taken, *problem.Problem) {
 	caller, known := h.o.Callers.Hook(hook.Name)
 	if !known {
-		p := h.unknown()
-		return taken{}, &p
+		return taken{}, unknown()
 	}
 	h.mu.Lock()
 	d := h.desk
 	h.mu.Unlock()
 	if d == nil {
-		return taken{}, &problem{code: "not-leader", status: http.StatusServiceUnavailable, retry: "5", detail: "this controller does not lead, and only the leader takes what changes something", next: "send it again, to another controller or in a moment"}
+		return taken{}, problem.New(problem.NotLeader, http.StatusServiceUnavailable, "this controller does not lead, and only the leader takes what changes something", "send it again, to another controller or in a moment").With("Retry-After", "5")
 	}
 	return d.accept(ctx, hook, caller, ask)
 }
@@ -208,34 +211,8 @@ func (h *Hooks) set(d *desk) {
 	h.desk = d
 }
 
-// problem is a refusal (RFC 9457), in the form of the network API's.
-type problem struct {
-	code   string
-	status int
-	detail string
-	next   string
-	retry  string // Retry-After
-}
-
-func (p problem) write(w http.ResponseWriter) {
-	if p.retry != "" {
-		w.Header().Set("Retry-After", p.retry)
-	}
-	if p.status == http.StatusUnauthorized {
-		w.Header().Set("WWW-Authenticate", `Signature realm="samlfailover"`)
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	answerAs(w, p.status, map[string]any{"type": "urn:samlfailover:problem:" + p.code, "title": title(p.code), "status": p.status, "detail": p.detail, "next": p.next})
-}
-
-func title(code string) string { return strings.ReplaceAll(code, "-", " ") }
-
 func answer(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
-	answerAs(w, status, v)
-}
-
-func answerAs(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(v) // whoever asked may be gone

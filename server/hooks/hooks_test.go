@@ -240,6 +240,53 @@ func TestReplays(t *testing.T) {
 	}
 }
 
+// A request that was turned away with "send it again" is taken when it is sent
+// again, although it is marked as used by then; and once.
+//
+// spec 13.1
+func TestTurnedAwayComesAgain(t *testing.T) {
+	for _, step := range []string{"put", "once", "record"} {
+		for name, request := range map[string]func() *http.Request{"pd": func() *http.Request { return pagerDuty("e") }, "runbook": func() *http.Request { return signed("runbook", `{}`) }, "am": func() *http.Request { return alert("firing") }} {
+			t.Run(step+" "+name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(t)
+					w.site.set(due())
+					l := w.start(nil).lead()
+					defer l.stop()
+					synctest.Wait()
+					again := copyOf(request())
+					*l.it.fail = step
+					for range 2 {
+						if status, body := l.do(again()); status != http.StatusServiceUnavailable || !strings.HasPrefix(fmt.Sprint(body["next"]), "send it again") {
+							t.Errorf("%d %v", status, body)
+						}
+					}
+					synctest.Wait()
+					if got := w.site.did(); got != "looks false, proposals 0, moves 0" {
+						t.Errorf("turned away, and %s", got)
+					}
+					*l.it.fail = ""
+					if status, body := l.do(again()); status != http.StatusAccepted || body["status"] != "accepted" {
+						t.Errorf("again: %d %v", status, body)
+					}
+					synctest.Wait()
+					did := w.site.did()
+					if did != "looks true, proposals 0, moves 1" && did != "looks true, proposals 1, moves 0" {
+						t.Errorf("taken, and %s", did)
+					}
+					if _, body := l.do(again()); body["status"] == "accepted" {
+						t.Errorf("once more: %v", body)
+					}
+					synctest.Wait()
+					if got := w.site.did(); got != did {
+						t.Errorf("once more, and %s", got)
+					}
+				})
+			})
+		}
+	}
+}
+
 // A Region that the hook may not ask for any more when its request is worked on,
 // as by the next leader under another config, is not moved to.
 func TestRegionWithdrawn(t *testing.T) {

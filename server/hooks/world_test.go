@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -22,6 +23,7 @@ import (
 	"github.com/samlfailover/samlfailover/failover"
 	"github.com/samlfailover/samlfailover/people"
 	"github.com/samlfailover/samlfailover/secret"
+	"github.com/samlfailover/samlfailover/server/gate"
 	"github.com/samlfailover/samlfailover/server/hooks/sources"
 	"github.com/samlfailover/samlfailover/signature"
 	"github.com/samlfailover/samlfailover/signin"
@@ -136,6 +138,15 @@ type steps struct {
 	box  *memory.Box
 	once *memory.Once
 	log  *record
+	fail *string // the step that fails once it is done, as when its answer is lost; "" none
+}
+
+// lost fails a step of that name.
+func (s steps) lost(step string) error {
+	if s.fail != nil && *s.fail == step {
+		return errors.New("no answer")
+	}
+	return nil
 }
 
 func (s steps) step(ctx context.Context, do func() error) error {
@@ -149,7 +160,7 @@ func (s steps) step(ctx context.Context, do func() error) error {
 }
 
 func (s steps) Put(ctx context.Context, k string, v []byte) error {
-	return s.step(ctx, func() error { return s.box.Put(ctx, k, v) })
+	return s.step(ctx, func() error { return errors.Join(s.box.Put(ctx, k, v), s.lost("put")) })
 }
 
 func (s steps) Delete(ctx context.Context, k ...string) error {
@@ -162,13 +173,13 @@ func (s steps) All(ctx context.Context) (map[string][]byte, error) { return s.bo
 
 func (s steps) First(ctx context.Context, kind, k string, keep time.Duration) (first bool, err error) {
 	err = s.step(ctx, func() (err error) { first, err = s.once.First(ctx, kind, k, keep); return err })
-	return first, err
+	return first, errors.Join(err, s.lost("once"))
 }
 
 func (s steps) Record(ctx context.Context, actor, action, _ string, detail any) error {
 	return s.step(ctx, func() error {
 		s.log.add(fmt.Sprint(actor, " ", action, " ", detail))
-		return nil
+		return s.lost("record")
 	})
 }
 
@@ -227,7 +238,7 @@ type controller struct {
 
 func (w *world) start(f *fuse) *controller {
 	w.t.Helper()
-	c := &controller{w: w, it: steps{fuse: f, box: w.box, once: &w.once, log: &w.records}, stop: func() {}}
+	c := &controller{w: w, it: steps{fuse: f, box: w.box, once: &w.once, log: &w.records, fail: new(string)}, stop: func() {}}
 	known := callers{}
 	for _, h := range w.hooks {
 		known[h.Name] = people.Caller{Name: h.Name, Way: people.Hook, ID: h.Name, Grants: people.Grants{h.Federation: people.Operator}}
@@ -254,12 +265,13 @@ func (c *controller) lead() *controller {
 // do sends a request and returns its answer.
 func (c *controller) do(r *http.Request) (int, map[string]any) {
 	rec := httptest.NewRecorder()
+	rec.Header().Set(gate.RequestHeader, "r1") // as the gate does
 	c.h.Handler().ServeHTTP(rec, r)
 	var body map[string]any
 	if err := json.Unmarshal(rec.Body.Bytes(), &body); err != nil {
 		c.w.t.Errorf("the answer is no JSON: %s", rec.Body)
 	}
-	if ct := rec.Header().Get("Content-Type"); rec.Code >= 400 && (ct != "application/problem+json" || body["type"] == nil || body["next"] == "" || body["detail"] == "") {
+	if ct := rec.Header().Get("Content-Type"); rec.Code >= 400 && (ct != "application/problem+json" || body["type"] == nil || body["next"] == "" || body["detail"] == "" || body["request"] != "r1") {
 		c.w.t.Errorf("the problem lacks something: %s %s", ct, rec.Body)
 	}
 	if strings.Contains(rec.Body.String(), "MARKER") {

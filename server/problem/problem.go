@@ -50,6 +50,8 @@ const (
 	EventsGone    Code = "events-gone"      // 410: the events after this id are not kept any more
 	Unavailable   Code = "unavailable"      // 503: something that the answer needs cannot be reached
 	NotAcceptable Code = "not-acceptable"   // 406
+	NotLeader     Code = "not-leader"       // 503: this controller does not lead (hooks; the API calls it held)
+	Replayed      Code = "replayed"         // 409: this very request was taken before
 	Unverifiable  Code = "issuer-unreached" // 401: the issuer's keys are not known and cannot be read now
 )
 

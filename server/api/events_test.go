@@ -8,9 +8,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/samlfailover/samlfailover/control"
@@ -177,6 +179,53 @@ func TestEventsEndWithTheirGate(t *testing.T) {
 	if _, kind, data := ada.next(); kind != "" {
 		t.Errorf("after the config has changed: %s %s", kind, data)
 	}
+}
+
+// A stream ends within a beat of the credential that it was asked for with: a
+// token's expiry is not put off by listening.
+//
+// spec 13.5
+func TestEventsEndWithTheirCredential(t *testing.T) {
+	t.Parallel()
+	for name, stands := range map[string]time.Duration{"expires": time.Minute, "stays": time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			a, _, _ := stand(t, newCases())
+			begun := time.Now()
+			known := brief{tokens: tokens{"ada": {Person: "ada", Name: "ada", Way: people.Token, Grants: people.Grants{people.Everywhere: people.Viewer}}}, until: begun.Add(stands)}
+			g, err := gate.New(gate.Options{Hosts: []string{"failover.example"}, Log: slog.New(slog.DiscardHandler), Callers: known})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Minute)
+			defer cancel()
+			r := httptest.NewRequestWithContext(ctx, http.MethodGet, "http://failover.example"+Base+"/events", nil)
+			r.Header.Set("Authorization", "Bearer ada")
+			rec := httptest.NewRecorder()
+			g.Wrap(a.Handler()).ServeHTTP(patient{rec}, r)
+			lasted, want := time.Since(begun), min(stands, 30*time.Minute)
+			if rec.Code != http.StatusOK || lasted < want || lasted > want+aliveEvery {
+				t.Errorf("one that %s: %d, it ended after %s, want %s", name, rec.Code, lasted, want)
+			}
+		})
+	}
+}
+
+// patient is a recorder that takes deadlines, as a connection does.
+type patient struct{ *httptest.ResponseRecorder }
+
+// SetWriteDeadline implements what http.ResponseController asks for.
+func (patient) SetWriteDeadline(time.Time) error { return nil }
+
+// brief knows people until a time.
+type brief struct {
+	tokens
+	until time.Time
+}
+
+// Token implements gate.Callers.
+func (b brief) Token(token string) (people.Caller, bool) {
+	c, ok := b.tokens.Token(token)
+	return c, ok && time.Now().Before(b.until)
 }
 
 // What a slow listener has no room for is counted as missed: the feed keeps a

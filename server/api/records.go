@@ -44,7 +44,7 @@ func (a *API) records() {
 		}) (*answer[control.AuditAnswer], error) {
 			return whole(u.Audit(ctx, who, control.AuditRequest{Federation: in.Federation, Action: in.Action, Since: in.Since, Limit: in.Limit}))
 		}))
-	sse.Register(a.huma, operation("events", http.MethodGet, "/events", "Records", "What happens, as it happens", "Server-sent events: move (progress of a move), decision (a new decision or proposal), missed (events were left out: read the state anew), alive (every 15 s). Ids rise from 1. With Last-Event-ID the stream goes on after that event; without, it begins with what happens next; 0 begins with the oldest event that is kept. The stream ends when the controller stops or takes up another config: come again with Last-Event-ID."),
+	sse.Register(a.huma, operation("events", http.MethodGet, "/events", "Records", "What happens, as it happens", "Server-sent events: move (progress of a move), decision (a new decision or proposal), missed (events were left out: read the state anew), alive (every 15 s). Ids rise from 1. With Last-Event-ID the stream goes on after that event; without, it begins with what happens next; 0 begins with the oldest event that is kept. The stream ends when the controller stops or takes up another config, and when your credential expires: come again with Last-Event-ID."),
 		map[string]any{"move": control.MoveEvent{}, "decision": control.LoopEvent{}, "missed": Missed{}, "alive": Alive{}}, a.events)
 }
 
@@ -52,8 +52,9 @@ type eventsInput struct {
 	Last string `header:"Last-Event-ID" maxLength:"20" doc:"The id of the last event that you have."`
 }
 
-// events streams until the caller hangs up, the server drains, or who may see
-// what has changed: then the caller comes again, and is looked at anew.
+// events streams until the caller hangs up, the server drains, who may see what
+// has changed, or the caller's credential has ended: then the caller comes again,
+// and is looked at anew.
 func (a *API) events(ctx context.Context, in *eventsInput, send sse.Sender) {
 	who, last := gate.CallerOf(ctx), -1
 	if in.Last != "" {
@@ -94,7 +95,7 @@ func (a *API) events(ctx context.Context, in *eventsInput, send sse.Sender) {
 				return
 			}
 		case <-beat.C:
-			if send.Data(Alive{time.Now().UTC()}) != nil {
+			if !gate.Still(ctx) || send.Data(Alive{time.Now().UTC()}) != nil {
 				return
 			}
 		case <-gate.Draining(ctx):

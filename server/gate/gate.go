@@ -114,6 +114,7 @@ type passage struct {
 	id       string
 	source   netip.Addr
 	caller   people.Caller
+	still    func() bool // whether the credential still counts; nil: none was shown
 	route    string
 	draining <-chan struct{}
 	retired  <-chan struct{}
@@ -146,6 +147,13 @@ func (g *Gate) Retire() { g.retire.Do(func() { close(g.retired) }) }
 // Retired is closed once whoever asks has to be looked at anew; long answers end
 // then. Nil for a request that has not passed a gate.
 func Retired(ctx context.Context) <-chan struct{} { return passageOf(ctx).retired }
+
+// Still reports whether what the caller has shown still counts: tokens and
+// certificates end. Long answers ask now and then, and end when it does not.
+func Still(ctx context.Context) bool {
+	still := passageOf(ctx).still
+	return still == nil || still()
+}
 
 // Routed notes the pattern of the route that answers, for the metrics.
 func Routed(ctx context.Context, pattern string) { passageOf(ctx).route = pattern }

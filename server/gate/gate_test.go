@@ -2,6 +2,9 @@ package gate
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -442,4 +447,35 @@ func TestDoors(t *testing.T) {
 	if _, err := New(Options{}); err == nil {
 		t.Error("a gate that knows nobody is made")
 	}
+}
+
+// A connection outlives the certificate that it was made with; its requests do
+// not, nor do long answers.
+//
+// spec 13.5
+func TestCertificateEndsOnItsConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		leaf := &x509.Certificate{Raw: []byte("leaf"), Subject: pkix.Name{CommonName: "ada"}, NotAfter: time.Now().Add(time.Minute)}
+		var before, after bool
+		g, err := New(Options{Callers: folk{}, Hosts: []string{"failover.example"}, Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := g.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			before = Still(r.Context())
+			time.Sleep(2 * time.Minute)
+			after = Still(r.Context())
+		}))
+		shown := func(r *http.Request) {
+			r.Header.Del("Authorization")
+			r.TLS = &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{leaf}}}
+		}
+		if res := knock(h, http.MethodGet, "/x", "", shown); res.StatusCode != http.StatusOK || !before || after {
+			t.Errorf("%d, good before %v, after %v", res.StatusCode, before, after)
+		}
+		res := knock(h, http.MethodGet, "/x", "", shown)
+		if p := problemIn(t, res); res.StatusCode != http.StatusUnauthorized || p.Code() != problem.BadCredential {
+			t.Errorf("after its end: %d %+v", res.StatusCode, p)
+		}
+	})
 }

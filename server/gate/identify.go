@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/samlfailover/samlfailover/people"
 	"github.com/samlfailover/samlfailover/server/problem"
@@ -24,6 +25,10 @@ func (g *Gate) identify(r *http.Request, p *passage) *problem.Problem {
 	caller, refused := g.credential(r)
 	if refused == nil {
 		p.caller = caller
+		p.still = func() bool {
+			_, ended := g.credential(r)
+			return ended == nil || ended.Code() == problem.Unverifiable // an issuer that is away ends nothing
+		}
 		return nil
 	}
 	if _, more := g.fails.take(p.source); more {
@@ -46,6 +51,9 @@ func (g *Gate) credential(r *http.Request) (people.Caller, *problem.Problem) {
 	case r.TLS != nil && len(r.TLS.VerifiedChains) > 0:
 		leaf := r.TLS.VerifiedChains[0][0]
 		sum := sha256.Sum256(leaf.Raw)
+		if time.Now().After(leaf.NotAfter) { // it has ended since the handshake
+			return people.Caller{}, refusal(problem.BadCredential, "the client certificate has expired", "connect with a new one")
+		}
 		if c, ok := g.o.Callers.Certificate(hex.EncodeToString(sum[:]), leaf.Subject.String()); ok {
 			return c, nil
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/samlfailover/samlfailover/config"
 	"github.com/samlfailover/samlfailover/control"
 	"github.com/samlfailover/samlfailover/failover"
+	"github.com/samlfailover/samlfailover/notify"
 )
 
 const (
@@ -139,12 +140,23 @@ func (s *Service) prepare(ctx context.Context, e *engine, k *keeping, trigger st
 		next.engine.network.Close()
 		return nil, fmt.Errorf("the audit record of the change cannot be written: %w", err)
 	}
+	s.announce(k, next)
+	return next, nil
+}
+
+// announce says which changes somebody has to hear of, before they are in force
+// (spec 15.3): in the log, and to whom the config in force has told of changes.
+func (s *Service) announce(k *keeping, next *successor) {
+	var changes []notify.Change
 	for _, c := range next.changes {
+		changes = append(changes, notify.Change{Path: c.Path, Before: c.Before, After: c.After, Risk: c.Risk})
 		if c.Risk != "" {
 			s.o.Log.Warn("the config changes "+c.Risk, "path", c.Path, "before", c.Before, "after", c.After)
 		}
 	}
-	return next, nil
+	if n, news := notify.OfReload(next.engine.digest, changes); news {
+		k.herald.tell(n)
+	}
 }
 
 // refuse says that a config is not taken, to whom it may concern: the one in
@@ -158,6 +170,7 @@ func (s *Service) refuse(ctx context.Context, k *keeping, trigger string, err er
 		}
 	}
 	k.reload.set(control.ReloadStatus{Outcome: control.ReloadRefused, Trigger: trigger, Errors: problems})
+	k.herald.tell(notify.OfRefusal(problems))
 	s.o.Log.Error("the config was read again and is refused; the one from before stays in force", "problems", strings.Join(problems, "; "))
 	if err := k.record.Record(ctx, failover.Controller, "config.refused", "config", map[string]any{"trigger": trigger, "problems": problems}); err != nil {
 		s.o.Log.Error("that a config was refused is not in the audit record", "error", err)

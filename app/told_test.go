@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/samlfailover/samlfailover/app"
 	"github.com/samlfailover/samlfailover/control"
@@ -55,6 +56,51 @@ func TestOutageIsTold(t *testing.T) {
 		if strings.Contains(s.log.text(), secret) {
 			t.Error("a secret is in the log")
 		}
+	}
+}
+
+// What a reload lets the controller do, and a config that is refused, is told to
+// whom the config names; it is recorded first. A pace that changes is nobody's
+// business.
+//
+// spec 15.3
+func TestReloadIsTold(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, "mode: auto", "mode: approve")
+	s := p.start()
+	s.calm()
+	told := func(word string) (receiver.Message, bool) {
+		all := p.world.Receiver().Messages()
+		i := slices.IndexFunc(all, func(m receiver.Message) bool {
+			return m.Event == "config" && strings.Contains(m.Title+strings.Join(m.Lines, "\n"), word)
+		})
+		if i < 0 {
+			return receiver.Message{}, false
+		}
+		return all[i], true
+	}
+	p.write("interval: 300ms", "interval: 310ms")
+	s.reloaded(control.ReloadApplied)
+	p.write("mode: approve", "mode: auto")
+	s.until("the new mode is told", func(control.FederationStatus) bool { _, is := told("may do more by itself"); return is })
+	m, _ := told("may do more by itself")
+	if want := []string{"federations[workforce].policy.mode: approve -> auto"}; !slices.Equal(m.Lines, want) || m.Over || m.Severity != "warning" {
+		t.Errorf("%+v", m)
+	}
+	if r, n := p.reloadRecord("config.reload"); n != 2 {
+		t.Errorf("%d records", n)
+	} else if at, err := time.Parse(time.RFC3339Nano, m.Time); err != nil || at.Before(r.Time) {
+		t.Errorf("told at %s, recorded at %s: %v", m.Time, r.Time, err)
+	}
+	p.write("mode: auto", "mode: atuo")
+	s.until("the refusal is told", func(control.FederationStatus) bool { _, is := told("atuo"); return is })
+	for _, m := range p.world.Receiver().Messages() {
+		if strings.Contains(m.Title+strings.Join(m.Lines, ""), "310ms") {
+			t.Errorf("a pace is told: %+v", m)
+		}
+	}
+	if got := len(p.world.PagerDuty().Incidents()); got != 0 {
+		t.Errorf("%d incidents", got)
 	}
 }
 

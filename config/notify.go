@@ -20,7 +20,7 @@ const PagerDutyEvents = "https://events.pagerduty.com"
 type Sink struct {
 	Name        string   `yaml:"name" required:"true" pattern:"name" doc:"Your word for it; status and samlfailover notify test name it so."`
 	Kind        string   `yaml:"kind" required:"true" enum:"slack,pagerduty,webhook" doc:"A Slack channel, a PagerDuty service, or a signed webhook of your own."`
-	Events      []string `yaml:"events" enum:"page,suspect,confirmed,proposal,hold,move-begun,move-ended,move-failed" unique:"true" min:"1" doc:"What it is told of: a finding that needs a person now (page), a Region that is suspect or confirmed to be down, a proposal that waits for people, an outage in which a rule holds the move (hold), a move's begin and end, one that ended incomplete (move-failed). The end of what it was told of it is always told. Absent: all but suspect; for pagerduty without move-begun and move-ended too, and in the channel of slack.announce without proposal."`
+	Events      []string `yaml:"events" enum:"page,suspect,confirmed,proposal,hold,move-begun,move-ended,move-failed,config" unique:"true" min:"1" doc:"What it is told of: a finding that needs a person now (page), a Region that is suspect or confirmed to be down, a proposal that waits for people, an outage in which a rule holds the move (hold), a move's begin and end, one that ended incomplete (move-failed), a config that changes what the controller may do or is refused (config). The end of what it was told of it is always told. Absent: all but suspect; for pagerduty without move-begun, move-ended and config too, and in the channel of slack.announce without proposal."`
 	Federations []string `yaml:"federations" unique:"true" min:"1" max:"200" doc:"Whose events it gets. Absent: those of every federation, and the store's."`
 	Token       Ref      `yaml:"token" doc:"Slack: reference to the bot token (xoxb-...), with the scope chat:write. Instead of webhook_url."`
 	Channel     string   `yaml:"channel" pattern:"channel" doc:"Slack: id of the channel that the bot writes to; it has to be a member."`
@@ -60,7 +60,7 @@ func eventsOf(kind string) []string {
 	if kind == "pagerduty" {
 		return []string{"page", "confirmed", "proposal", "hold", "move-failed"}
 	}
-	return []string{"page", "confirmed", "proposal", "hold", "move-begun", "move-ended", "move-failed"}
+	return []string{"page", "confirmed", "proposal", "hold", "move-begun", "move-ended", "move-failed", "config"}
 }
 
 // sinkKeys are the keys that only some kinds have.

@@ -27,6 +27,7 @@ const (
 	MoveEnded  Event = "move-ended"
 	MoveFailed Event = "move-failed" // it ended and left apps behind
 	Over       Event = "over"        // what was told of is over: told to whom it was told
+	Config     Event = "config"      // what the controller may do, or who may tell it, changes; or a config is refused
 	Test       Event = "test"
 )
 
@@ -51,6 +52,7 @@ const (
 	Finding Kind = "page"
 	Asked   Kind = "proposal"
 	Trial   Kind = "test"
+	Setup   Kind = "config" // is told and never open: it has no end to be told of
 )
 
 // Topic is what several notices are about, one after the other: an outage of a
@@ -217,6 +219,42 @@ func Trying(by string, now time.Time) Notice {
 	id := strings.ToLower(rand.Text()[:8])
 	return Notice{ID: "test-" + id, Event: Test, Time: now, Topic: Topic{Kind: Trial, Subject: id}, Severity: Info,
 		Title: "This is a test of samlfailover's notifications, sent by " + by + ". Nothing has happened.", Lines: []string{"What you would be told stands here."}}
+}
+
+// Change is one value of the config that changes, in words; Risk is what it
+// means, "" where nobody has to hear of it.
+type Change struct{ Path, Before, After, Risk string }
+
+// OfReload is what there is to tell of a config that is about to be in force: the
+// changes that somebody has to hear of (spec 15.3).
+func OfReload(digest string, changes []Change) (Notice, bool) {
+	n := Notice{Event: Config, Topic: Topic{Kind: Setup, Subject: digest}, Severity: Warning}
+	var risks []string
+	for _, c := range changes {
+		if c.Risk == "" {
+			continue
+		}
+		if !slices.Contains(risks, c.Risk) {
+			risks = append(risks, c.Risk)
+		}
+		n.Lines = append(n.Lines, c.Path+": "+shown(c.Before)+" -> "+shown(c.After))
+	}
+	n.Title = "The config changes (digest " + digest + "): " + strings.Join(risks, "; ")
+	n.Lines = cut(n.Lines)
+	return n, len(risks) > 0
+}
+
+func shown(value string) string {
+	if value == "" {
+		return "(nothing)"
+	}
+	return value
+}
+
+// OfRefusal is what there is to tell of a config that is not taken.
+func OfRefusal(problems []string) Notice {
+	return Notice{Event: Config, Topic: Topic{Kind: Setup}, Severity: Warning,
+		Title: "The config was read again and is refused; the one from before stays in force", Lines: cut(problems)}
 }
 
 // OfProposal is what there is to tell of a change of a proposal that somebody has

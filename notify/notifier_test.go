@@ -416,3 +416,34 @@ func TestSinkRemoved(t *testing.T) {
 		}
 	})
 }
+
+// What a config changes for people is told, again when it comes again, and has no
+// end of which anybody would be told; what is nobody's business is no news.
+//
+// spec 15.3
+func TestConfigChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.chose = []Event{Config}
+		w.gone = func(Topic) Standing { return Gone }
+		w.lead()
+		defer w.stop()
+		mode := Change{Path: "federations[corp].policy.mode", Before: "approve", After: "auto", Risk: "the controller may do more by itself"}
+		pace := Change{Path: "health.interval", Before: "10s", After: "20s"}
+		for _, changes := range [][]Change{{mode, pace}, {pace}, {mode, {Path: "people[eve]", After: "admin", Risk: "who may do what"}}, {}} {
+			if n, news := OfReload("d1", changes); news {
+				w.n.Tell(n)
+			}
+		}
+		w.n.Tell(OfRefusal([]string{"line 3: no such mode"}))
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		want(t, "the webhook", w.siem.events(t), []string{"config", "config", "config"})
+		all := w.siem.bodies(t)
+		for i, lines := range []string{"[federations[corp].policy.mode: approve -> auto]", "[federations[corp].policy.mode: approve -> auto people[eve]: (nothing) -> admin]", "[line 3: no such mode]"} {
+			if all[i]["over"] != false || fmt.Sprint(all[i]["lines"]) != lines {
+				t.Errorf("%v", all[i])
+			}
+		}
+	})
+}

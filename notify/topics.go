@@ -115,7 +115,7 @@ func (ts *topics) note(ctx context.Context, m Notice, sinks []string) {
 			t.Sinks = append(t.Sinks, s)
 		}
 	}
-	if m.Closes {
+	if m.Closes || m.Topic.Kind == Setup {
 		t.Over, t.gone = m.Time, time.Time{}
 	}
 	if t.dirty = true; !ts.n.failing() {

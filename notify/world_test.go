@@ -113,7 +113,7 @@ type world struct {
 	stop  func()
 }
 
-var everything = []Event{Page, Suspect, Confirmed, Proposal, Hold, MoveBegun, MoveEnded, MoveFailed}
+var everything = []Event{Page, Suspect, Confirmed, Proposal, Hold, MoveBegun, MoveEnded, MoveFailed, Config}
 
 func newWorld(t *testing.T) *world { return &world{t: t, box: &memory.Box{}} }
 

@@ -69,9 +69,34 @@ func (s snapshots) Keep(ctx context.Context, one move.Snapshot) error {
 	}
 	key := snapshotKey(one.Federation, one.Move, one.App)
 	if len(keys) >= snapshotMost && !slices.Contains(keys, key) {
-		return fmt.Errorf("keep the document of app %s: %d are kept already, which is the most", one.App, len(keys))
+		old := oldest(keys, string(one.Move))
+		if len(old) == 0 {
+			return fmt.Errorf("keep the document of app %s: %d of this move are kept already, which is the most", one.App, len(keys))
+		}
+		if err := s.box.Delete(ctx, old...); err != nil {
+			return err
+		}
 	}
 	return s.box.Put(ctx, key, b.Bytes())
+}
+
+// oldest returns the keys of the move that is longest ago, of any federation but
+// not of the one that asks: where there is no room for all, the newest moves are
+// the ones that somebody may want back.
+func oldest(keys []string, but string) (of []string) {
+	first := ""
+	for _, k := range keys {
+		_, id, _ := strings.Cut(k, "/")
+		id, _, _ = strings.Cut(id, "/")
+		switch {
+		case id == but || first != "" && id > first:
+		case id == first:
+			of = append(of, k)
+		default:
+			first, of = id, []string{k}
+		}
+	}
+	return of
 }
 
 // Drop implements move.Snapshots.

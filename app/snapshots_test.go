@@ -72,20 +72,37 @@ func TestSnapshotsAreBounded(t *testing.T) {
 	if err := s.Keep(t.Context(), snapshotOf("corp", "m", "a", strings.Repeat("an ordinary text ", 20_000))); err != nil {
 		t.Errorf("what compresses well: %v", err)
 	}
-	for i := range snapshotMost - 1 {
-		if err := box.Put(t.Context(), fmt.Sprint("x/", i), nil); err != nil {
+	for i := range snapshotMost - 1 { // of older moves, and of one that is newer than all
+		key := fmt.Sprintf("x/k%03d/t1/a%d", i/2, i)
+		if i >= snapshotMost-3 {
+			key = fmt.Sprintf("x/z/t1/a%d", i)
+		}
+		if err := box.Put(t.Context(), key, nil); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if err := s.Keep(t.Context(), snapshotOf("corp", "m", "b", "one too many")); err == nil || !strings.Contains(err.Error(), "the most") {
-		t.Errorf("one too many: %v", err)
 	}
 	if err := s.Keep(t.Context(), snapshotOf("corp", "m", "a", "again")); err != nil {
 		t.Errorf("in place of one that is there: %v", err)
 	}
-	if keys, err := box.Keys(t.Context()); err != nil || len(keys) != snapshotMost || !slices.Contains(keys, "corp/m/t1/a") {
-		t.Errorf("%d keys, %v", len(keys), err)
+	has := func(want int, there string, gone ...string) {
+		t.Helper()
+		keys, err := box.Keys(t.Context())
+		if err != nil || len(keys) != want || !slices.Contains(keys, there) || slices.ContainsFunc(gone, func(k string) bool { return slices.Contains(keys, k) }) {
+			t.Errorf("%d keys, want %d, %v", len(keys), want, err)
+		}
 	}
+	has(snapshotMost, "x/k000/t1/a0")
+	if err := s.Keep(t.Context(), snapshotOf("corp", "m", "b", "the oldest move's go for it")); err != nil {
+		t.Errorf("one more: %v", err)
+	}
+	has(snapshotMost-1, "corp/m/t1/b", "x/k000/t1/a0", "x/k000/t1/a1")
+	for i := range 2 * snapshotMost { // a move of more apps than there is room for
+		err := s.Keep(t.Context(), snapshotOf("corp", "m2", fmt.Sprint("c", i), ""))
+		if full := i >= snapshotMost; full != (err != nil) || full && !strings.Contains(err.Error(), "the most") {
+			t.Fatalf("app %d of one move: %v", i, err)
+		}
+	}
+	has(snapshotMost, "corp/m2/t1/c0", "corp/m/t1/a")
 }
 
 // A saboteur: a record that is not what Keep wrote is no document.

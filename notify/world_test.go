@@ -107,6 +107,7 @@ type world struct {
 	pd    host
 	siem  host
 	log   bytes.Buffer
+	told  *slog.Logger // one for all leaderships: it has the lock
 	gone  func(Topic) Standing
 	chose []Event // of the webhook; nil: all
 	n     *Notifier
@@ -115,7 +116,11 @@ type world struct {
 
 var everything = []Event{Page, Suspect, Confirmed, Proposal, Hold, MoveBegun, MoveEnded, MoveFailed, Config}
 
-func newWorld(t *testing.T) *world { return &world{t: t, box: &memory.Box{}} }
+func newWorld(t *testing.T) *world {
+	w := &world{t: t, box: &memory.Box{}}
+	w.told = slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{ReplaceAttr: escape.Attr}))
+	return w
+}
 
 // lead begins a leadership.
 func (w *world) lead() {
@@ -125,7 +130,7 @@ func (w *world) lead() {
 		chose = w.chose
 	}
 	var err error
-	w.n, err = New(Options{Box: w.box, Stands: w.gone, Log: slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{ReplaceAttr: escape.Attr})),
+	w.n, err = New(Options{Box: w.box, Stands: w.gone, Log: w.told,
 		Sinks: []Sink{
 			{Name: "pd", Kind: "pagerduty", Events: []Event{Page, Confirmed, Proposal, Hold, MoveFailed}, To: PagerDuty(&w.pd, secret.New(routingKey))},
 			{Name: "siem", Kind: "webhook", Events: chose, To: Webhook(&w.siem, "/x", secret.New(hookSecret))},

@@ -210,6 +210,7 @@ type world struct {
 	once    memory.Once
 	records record
 	log     bytes.Buffer
+	logger  *slog.Logger // one for all controllers: it has the lock
 	hooks   []Hook
 }
 
@@ -219,13 +220,15 @@ func (c callers) Hook(name string) (people.Caller, bool) { got, ok := c[name]; r
 
 func newWorld(t *testing.T) *world {
 	secrets := []secret.Value{secret.New(key)}
-	return &world{t: t, box: &memory.Box{}, site: site{decision: calm()}, hooks: []Hook{
+	w := &world{t: t, box: &memory.Box{}, site: site{decision: calm()}, hooks: []Hook{
 		{Name: "pd", Federation: "corp", Action: Move, Source: sources.Source{Kind: sources.PagerDuty, Secrets: secrets, Events: []string{"incident.triggered"}, Own: "samlfailover/"}},
 		{Name: "runbook", Federation: "corp", Action: Move, To: "", Source: sources.Source{Kind: sources.HMAC, Secrets: secrets, MayName: []string{"eu-west-1"}}},
 		{Name: "am", Federation: "corp", Action: Propose, Source: sources.Source{Kind: sources.Alertmanager, Token: secret.New(token)}},
 		{Name: "look", Federation: "corp", Action: Evaluate, Source: sources.Source{Kind: sources.HMAC, Secrets: secrets}},
 		{Name: "lost", Federation: "gone", Action: Move, Source: sources.Source{Kind: sources.HMAC, Secrets: secrets}},
 	}}
+	w.logger = slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{ReplaceAttr: escape.Attr}))
+	return w
 }
 
 // controller is one process; lead makes it the leader until stop is called.
@@ -244,7 +247,7 @@ func (w *world) start(f *fuse) *controller {
 		known[h.Name] = people.Caller{Name: h.Name, Way: people.Hook, ID: h.Name, Grants: people.Grants{h.Federation: people.Operator}}
 	}
 	var err error
-	c.h, err = New(Options{Hooks: w.hooks, Callers: known, Once: c.it, Record: c.it, Log: slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{ReplaceAttr: escape.Attr}))})
+	c.h, err = New(Options{Hooks: w.hooks, Callers: known, Once: c.it, Record: c.it, Log: w.logger})
 	if err != nil {
 		w.t.Fatal(err)
 	}

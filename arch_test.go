@@ -82,7 +82,7 @@ var importTable = []row{
 	{pkg: "control", may: append([]string{"outbound", "awsaccess", "health", "health/probe", "idp", "idp/discover", "trustpolicy", "trustpolicy/fleet", "trustpolicy/members", "inventory", "audit", "failover", "failover/move", "failover/controller", "store", "people", "approval"}, ground...)},
 	{pkg: "server", may: append([]string{"control", "people", "outbound"}, ground...)},
 	{pkg: "notify", may: append([]string{"approval", "control", "outbound", "signature"}, ground...)},
-	{pkg: "server/slack", may: append([]string{"control", "approval", "people", "outbound", "spelling"}, ground...)},
+	{pkg: "server/slack", may: append([]string{"control", "approval", "people", "outbound", "spelling", "server/gate", "server/problem"}, ground...)},
 	{pkg: "server/problem", may: []string{"finding"}},
 	{pkg: "server/gate", may: []string{"people", "outbound", "finding", "secret", "server/problem"}},
 	{pkg: "server/api", may: append([]string{"control", "people", "server", "server/gate", "server/problem"}, ground...)},

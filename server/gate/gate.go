@@ -225,7 +225,7 @@ func (g *Gate) pass(w http.ResponseWriter, r *http.Request, p *passage, next htt
 	}
 	defer release()
 	for prefix, door := range g.o.Doors {
-		if strings.HasPrefix(r.URL.Path, prefix) {
+		if strings.HasPrefix(r.URL.Path+"/", prefix) {
 			Routed(r.Context(), prefix)
 			g.through(w, r, p, door)
 			return

@@ -431,6 +431,12 @@ func TestDoors(t *testing.T) {
 	if res := knock(h, "POST", "/hooks/a", "x", func(r *http.Request) { r.Header.Del("Authorization"); r.Header.Set("Content-Type", "text/plain") }); res.StatusCode != 200 {
 		t.Errorf("a door: %d", res.StatusCode)
 	}
+	anybody := func(r *http.Request) { r.Header.Del("Authorization") }
+	for path, want := range map[string]int{"/hooks": 200, "/hooks/": 200, "/hooksx": 401, "/hook": 401, "/x/hooks/": 401} {
+		if res := knock(h, "POST", path, "x", anybody); res.StatusCode != want {
+			t.Errorf("%s: %d, want %d", path, res.StatusCode, want)
+		}
+	}
 	if res := knock(h, "POST", "/hooks/a", "x", func(r *http.Request) { r.Host = "evil.example" }); res.StatusCode != 421 {
 		t.Errorf("a door under another host: %d", res.StatusCode)
 	}

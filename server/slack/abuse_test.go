@@ -313,6 +313,45 @@ func TestEscapeSaboteur(t *testing.T) {
 	})
 }
 
+// One URL does for both of what Slack sends, and is as strict as the two.
+func TestOneURL(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(w *world) {
+			if err := w.slack.Register("http://127.0.0.1:1/", "http://127.0.0.1:1/"); err != nil {
+				t.Fatal(err)
+			}
+		})
+		w.leading(func() {
+			w.types("U0ADA", "pause 1h because")
+			click := []byte(url.Values{"payload": {`{"type":"block_actions","team":{"id":"` + team + `"},"user":{"id":"U0ADA"},"channel":{"id":"` + incident + `"},"container":{"message_ts":"1.2"},` +
+				`"actions":[{"action_id":"samlfailover.approve","value":"prop-1 00ff"}],"response_url":"https://hooks.slack.com/actions/T/1/x"}`}}.Encode())
+			for _, c := range []struct {
+				why    string
+				body   []byte
+				secret string
+				status int
+			}{
+				{"a click", click, signing, 200},
+				{"the same again", click, signing, 409},
+				{"a click of somebody else's making", click, "another", 401},
+				{"neither", []byte("x=y"), signing, 400},
+				{"a command in a payload", []byte(url.Values{"payload": {fields("move us-west-2 because").Encode()}}.Encode()), signing, 400},
+			} {
+				h := w.slack.Sign(time.Now(), c.body)
+				h.Set(signatureHeader, signAs(c.secret, "v0", h.Get(timestampHeader), string(c.body)))
+				if d := w.slack.Send(t.Context(), false, h, c.body); d.Status != c.status {
+					t.Errorf("%s: %d %s", c.why, d.Status, d.Said)
+				}
+			}
+			settle(time.Minute)
+		})
+		if err := errors.Join(called(w, `pause 1h "" "because"`, `approve prop-1 "00ff" ""`), w.clean()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestOtherRoutesAndMethods(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -320,10 +359,10 @@ func TestOtherRoutesAndMethods(t *testing.T) {
 		for _, c := range []struct {
 			method, path string
 			status       int
-		}{{"GET", "/commands", 405}, {"PUT", "/actions", 405}, {"POST", "/events", 404}, {"GET", "/", 404}} {
+		}{{"GET", "/commands", 405}, {"PUT", "/actions", 405}, {"POST", "/events", 404}, {"GET", "/", 405}, {"POST", "/commands/x", 404}} {
 			rec := httptest.NewRecorder()
 			w.app.Handler().ServeHTTP(rec, httptest.NewRequest(c.method, c.path, nil))
-			if rec.Code != c.status || rec.Header().Get("Content-Type") != "application/problem+json" {
+			if rec.Code != c.status || rec.Header().Get("Content-Type") != "application/problem+json" || !strings.Contains(rec.Body.String(), `"type":"urn:samlfailover:problem:no-route"`) || !strings.Contains(rec.Body.String(), `"next":"`) {
 				t.Errorf("%s %s: %d %s", c.method, c.path, rec.Code, rec.Body)
 			}
 		}

@@ -2,7 +2,6 @@ package slack
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +16,8 @@ import (
 	"github.com/samlfailover/samlfailover/control"
 	"github.com/samlfailover/samlfailover/escape"
 	"github.com/samlfailover/samlfailover/people"
+	"github.com/samlfailover/samlfailover/server/gate"
+	"github.com/samlfailover/samlfailover/server/problem"
 )
 
 const (
@@ -33,17 +34,17 @@ const (
 	doubleClick = 10 * time.Second
 )
 
-// Handler returns the two routes that Slack calls: POST /commands for the slash
-// command and POST /actions for buttons.
+// Handler returns the routes that Slack calls: POST /commands for the slash
+// command and POST /actions for buttons, and POST / for both.
 func (a *App) Handler() http.Handler {
 	r := chi.NewRouter()
 	r.NotFound(func(w http.ResponseWriter, _ *http.Request) {
-		problem(w, http.StatusNotFound, "no such route", "the Slack app has /commands and /actions; see docs/slack.md")
+		refuse(w, problem.New(problem.NoRoute, http.StatusNotFound, "Slack has no such route here", "the Slack app has /slack/commands and /slack/actions, or /slack for both; see docs/slack.md"))
 	})
 	r.MethodNotAllowed(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Allow", http.MethodPost)
-		problem(w, http.StatusMethodNotAllowed, "no such method on this route", "Slack sends POST")
+		refuse(w, problem.New(problem.NoRoute, http.StatusMethodNotAllowed, "Slack's routes take POST only", "send a POST").With("Allow", http.MethodPost))
 	})
+	r.Post("/", func(w http.ResponseWriter, r *http.Request) { a.take(w, r, sent) })
 	r.Post("/commands", func(w http.ResponseWriter, r *http.Request) { a.take(w, r, typed) })
 	r.Post("/actions", func(w http.ResponseWriter, r *http.Request) { a.take(w, r, clicked) })
 	return r
@@ -55,7 +56,7 @@ func (a *App) take(w http.ResponseWriter, hr *http.Request, read func([]byte) (r
 	ctx, cancel := context.WithTimeout(hr.Context(), ackWithin)
 	defer cancel()
 	if a.use.Load() == nil {
-		problem(w, http.StatusServiceUnavailable, "not ready", "the controller has just been started; next: ask again in a moment")
+		refuse(w, problem.New(problem.NotStarted, http.StatusServiceUnavailable, "the controller has just been started", "ask again in a moment").With("Retry-After", "5"))
 		return
 	}
 	body, ok := bodyOf(w, hr)
@@ -65,7 +66,7 @@ func (a *App) take(w http.ResponseWriter, hr *http.Request, read func([]byte) (r
 	came, err := verify(a.o.Signing, time.Now(), hr.Header, body)
 	if err != nil {
 		a.o.Log.Warn("a request that claims to be Slack's was refused", "from", escape.Terminal(hr.RemoteAddr), "why", err.Error())
-		problem(w, http.StatusUnauthorized, "not signed by Slack", err.Error()+"; next: compare slack.signing_secret with the app's Basic Information page, and this machine's clock")
+		refuse(w, problem.New(problem.BadCredential, http.StatusUnauthorized, "not signed by Slack: "+err.Error(), "compare slack.signing_secret with the app's Basic Information page, and this machine's clock"))
 		return
 	}
 	r, err := read(body)
@@ -75,7 +76,7 @@ func (a *App) take(w http.ResponseWriter, hr *http.Request, read func([]byte) (r
 		return
 	case err != nil:
 		a.o.Log.Warn("a request of Slack was refused", "why", escape.Terminal(err.Error()))
-		problem(w, http.StatusBadRequest, "not a request of this app", err.Error()+"; nothing was done")
+		refuse(w, problem.New(problem.Unreadable, http.StatusBadRequest, "not a request of this app, and nothing was done: "+err.Error(), "compare the Slack app's request URLs with docs/slack.md"))
 		return
 	}
 	r.came = came
@@ -110,17 +111,17 @@ func (a *App) take(w http.ResponseWriter, hr *http.Request, read func([]byte) (r
 // bodyOf reads the raw body of a form.
 func bodyOf(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/x-www-form-urlencoded" {
-		problem(w, http.StatusUnsupportedMediaType, "not a form", "Slack sends application/x-www-form-urlencoded")
+		refuse(w, problem.New(problem.Unreadable, http.StatusUnsupportedMediaType, "the body is not a form", "send application/x-www-form-urlencoded, as Slack does"))
 		return nil, false
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		problem(w, http.StatusRequestEntityTooLarge, "too large", fmt.Sprintf("a request of Slack has at most %d bytes here", maxBody))
+		refuse(w, problem.New(problem.TooLarge, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes", maxBody), "type less"))
 		return nil, false
 	case err != nil:
-		problem(w, http.StatusBadRequest, "the request cannot be read", "its body broke off")
+		refuse(w, problem.New(problem.Unreadable, http.StatusBadRequest, "the body did not arrive whole", "send it again"))
 		return nil, false
 	}
 	return body, true
@@ -205,7 +206,7 @@ func (a *App) again(w http.ResponseWriter, hr *http.Request, r request) {
 		return
 	}
 	a.o.Log.Warn("a request of Slack was sent again, and nothing was done", r.who()...)
-	problem(w, http.StatusConflict, "seen before", "this request was taken already, and each is taken once; next: type the command again if it is still wanted")
+	refuse(w, problem.New(problem.Replayed, http.StatusConflict, "this request was taken already, and each is taken once", "type the command again if it is still wanted"))
 }
 
 // reply answers who asked, for nobody else to see: at once for a command, after
@@ -257,13 +258,9 @@ func (a *App) look(ctx context.Context, actor control.Actor, r request, c comman
 	return message{}, fmt.Errorf("%s has no answer", c.verb)
 }
 
-// problem answers a request that is no good (RFC 9457).
-func problem(w http.ResponseWriter, status int, title, detail string) {
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(status)
-	b, err := json.Marshal(map[string]any{"title": title, "status": status, "detail": escape.Terminal(detail)})
-	if err != nil {
-		return // texts always encode
-	}
-	_, _ = w.Write(b)
+// refuse answers a request that is no good (RFC 9457).
+func refuse(w http.ResponseWriter, p *problem.Problem) {
+	p.Detail = escape.Terminal(p.Detail)
+	p.Request = w.Header().Get(gate.RequestHeader)
+	p.Write(w)
 }

@@ -115,6 +115,14 @@ func typed(body []byte) (request, error) {
 	return r, r.whole()
 }
 
+// sent reads a slash command or an interaction: only the latter has a payload.
+func sent(body []byte) (request, error) {
+	if v, err := form(body); err == nil && v.Has("payload") {
+		return clicked(body)
+	}
+	return typed(body)
+}
+
 // payload is what we read of an interaction's JSON.
 type payload struct {
 	Type string `json:"type"`

@@ -2,6 +2,7 @@ package slack
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -73,6 +74,23 @@ func (p *page) say(line string) { p.add(escape.Slack(line)) }
 // head adds a line in bold.
 func (p *page) head(line string) {
 	p.add("*" + strings.ReplaceAll(escape.Slack(line), "*", "∗") + "*")
+}
+
+// room is what one list may take of a message, so that what stands behind it is
+// told too: a federation may have hundreds of apps.
+const room = 2000
+
+// list adds lines of which there may be hundreds: as many as room has place for,
+// then how many are left out.
+func (p *page) list(lines []string, room int) {
+	begun := p.size
+	for i, l := range lines {
+		if p.size-begun+utf8.RuneCountInString(escape.Slack(l)) > room {
+			p.say(fmt.Sprintf("... and %d more; the same command of the command line tells all of them", len(lines)-i))
+			return
+		}
+		p.say(l)
+	}
 }
 
 // gap begins a new section.

@@ -3,6 +3,7 @@ package slack
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -25,6 +26,8 @@ type live struct {
 	mu    sync.Mutex
 	order []string // apps, "" for the move as a whole
 	now   map[string]string
+	last  map[string]int // when each was told of last
+	count int
 
 	news chan struct{}
 	end  context.CancelFunc
@@ -34,7 +37,7 @@ type live struct {
 // begin starts to show; nothing is shown before the first event.
 func begin(ctx context.Context, s *sheet, head string, log *slog.Logger) *live {
 	ctx, end := context.WithCancel(ctx)
-	l := &live{sheet: s, head: head, log: log, now: map[string]string{}, news: make(chan struct{}, 1), end: end}
+	l := &live{sheet: s, head: head, log: log, now: map[string]string{}, last: map[string]int{}, news: make(chan struct{}, 1), end: end}
 	l.done.Go(func() { l.run(ctx) })
 	return l
 }
@@ -49,6 +52,8 @@ func (l *live) event(e control.MoveEvent) {
 	if !slices.Contains(l.order, e.App) {
 		l.order = append(l.order, e.App)
 	}
+	l.count++
+	l.last[e.App] = l.count
 	l.now[e.App] = e.Time.UTC().Format("15:04:05") + "  " + text
 	l.mu.Unlock()
 	select {
@@ -96,7 +101,13 @@ func (l *live) page() message {
 	defer l.mu.Unlock()
 	var p page
 	p.head(l.head)
-	for _, app := range l.order {
+	order := l.order
+	if more := len(order) - oneByOne; more > 0 { // what has just happened says most
+		newest := slices.SortedFunc(slices.Values(order), func(a, b string) int { return l.last[b] - l.last[a] })[:oneByOne]
+		order = slices.DeleteFunc(slices.Clone(order), func(app string) bool { return app != "" && !slices.Contains(newest, app) })
+		p.say(fmt.Sprintf("%d apps so far; the newest:", len(l.order)))
+	}
+	for _, app := range order {
 		line := l.now[app]
 		if app != "" {
 			line = app + ": " + line

@@ -1,14 +1,18 @@
 package slack
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/samlfailover/samlfailover/approval"
 	"github.com/samlfailover/samlfailover/control"
 	"github.com/samlfailover/samlfailover/escape"
+	"github.com/samlfailover/samlfailover/signin"
 )
 
 // clock shows a moment.
@@ -58,9 +62,11 @@ func (p *page) decision(d control.Decision) {
 }
 
 func (p *page) findings(all []control.Finding) {
+	var lines []string
 	for _, f := range all {
-		p.say("• " + f.Error())
+		lines = append(lines, "• "+f.Error())
 	}
+	p.list(lines, room)
 }
 
 func (p *page) brakes(all []control.Brake, now time.Time) {
@@ -76,9 +82,7 @@ func (p *page) plan(pl *control.Plan) {
 	if pl == nil {
 		return
 	}
-	for _, l := range pl.Lines() {
-		p.say(l)
-	}
+	p.list(pl.Lines(), 2*room)
 }
 
 // standing tells who leads, where there is more than one who could.
@@ -106,8 +110,17 @@ func chosen(s control.Status, name string) ([]control.FederationStatus, error) {
 	return nil, control.UnknownFederation(name, names)
 }
 
-// apps tells where people sign in, as last read from the identity providers.
-func (p *page) apps(f control.FederationStatus, now time.Time) {
+// oneByOne is the number of apps up to which each is told of, by itself.
+const oneByOne = 20
+
+// apps tells where people sign in, as last read from the identity providers. Of
+// many apps it tells how many are where, and which are not where most are.
+func (p *page) apps(f control.FederationStatus, now time.Time, room int) {
+	most := signin.Region{}
+	if len(f.Apps) > oneByOne {
+		most = p.places(f.Apps)
+	}
+	var lines []string
 	for _, a := range f.Apps {
 		at := "is nowhere that is known"
 		if !a.Region.IsZero() {
@@ -118,11 +131,33 @@ func (p *page) apps(f control.FederationStatus, now time.Time) {
 		} else {
 			at += " (read " + ago(now, a.ReadAt) + ")"
 		}
-		p.say(a.App + " " + at)
+		if most.IsZero() || a.Region != most || a.ReadAt.IsZero() || a.Error != nil {
+			lines = append(lines, a.App+" "+at)
+		}
 		if a.Error != nil {
-			p.say("• " + a.Error.Error())
+			lines = append(lines, "• "+a.Error.Error())
 		}
 	}
+	p.list(lines, room)
+}
+
+// places tells how many apps sign in where, and returns where most do.
+func (p *page) places(apps []control.AppStatus) signin.Region {
+	count := map[signin.Region]int{}
+	for _, a := range apps {
+		count[a.Region]++
+	}
+	regions := slices.SortedFunc(maps.Keys(count), func(a, b signin.Region) int {
+		return cmp.Or(count[b]-count[a], strings.Compare(a.String(), b.String()))
+	})
+	for _, r := range regions {
+		at := "sign in at " + r.String()
+		if r.IsZero() {
+			at = "are nowhere that is known"
+		}
+		p.say(fmt.Sprintf("%d of %d apps %s", count[r], len(apps), at))
+	}
+	return regions[0]
 }
 
 func statusPage(s control.Status, name string) (message, error) {
@@ -137,7 +172,7 @@ func statusPage(s control.Status, name string) (message, error) {
 		if f.Moving {
 			p.say("a move is running")
 		}
-		p.apps(f, s.At)
+		p.apps(f, s.At, max(room/len(feds), 300))
 		for _, r := range f.Regions {
 			p.say(regionLine(r))
 		}
@@ -294,14 +329,18 @@ func (p *page) result(r control.MoveResult) {
 	if r.Why != "" {
 		p.say(r.Why)
 	}
+	var lines []string
 	for _, a := range r.Apps {
 		if a.Finding != nil {
-			p.say("• " + a.App.Name + ": " + a.Finding.Error())
+			lines = append(lines, "• "+a.App.Name+": "+a.Finding.Error())
 		}
 	}
+	p.list(lines, room)
+	lines = nil
 	for _, h := range r.HandSteps {
-		p.say(fmt.Sprintf("• by hand: %s, %s: %s -> %s %s", h.App.Name, h.Field, h.Current, h.Target, h.AdminURL))
+		lines = append(lines, fmt.Sprintf("• by hand: %s, %s: %s -> %s %s", h.App.Name, h.Field, h.Current, h.Target, h.AdminURL))
 	}
+	p.list(lines, room)
 }
 
 func (p *page) brake(b control.Brake) { p.say(string(b.Kind) + " " + b.ID + ": " + b.String()) }

@@ -205,7 +205,7 @@ func (j *job) settled(ctx context.Context, r control.MoveResult, about *approval
 	p.say("as read from the identity providers:")
 	for _, f := range s.Federations {
 		if f.Name == r.Federation {
-			p.apps(f, s.At)
+			p.apps(f, s.At, room)
 			p.brakes(f.Brakes, s.At)
 		}
 	}

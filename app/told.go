@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -266,7 +267,7 @@ func noSink(name string, names []string) error {
 	if len(names) == 0 {
 		return finding.Finding{Code: finding.NotifySetup, Subject: "notify", What: "the config names no sink, so nobody is told of anything", Remedy: "add one under notify; docs/notifications.md shows how"}
 	}
-	return finding.Finding{Code: finding.NotifySetup, Subject: "sink " + name, What: "the config has no sink of this name", Remedy: fmt.Sprintf("the sinks are: %v", names)}
+	return finding.Finding{Code: finding.NotifySetup, Subject: "sink " + name, What: "the config has no sink of this name", Remedy: "the sinks are: " + strings.Join(names, ", ")}
 }
 
 func testSink(ctx context.Context, k notify.Sink, by control.Actor) NotifyResult {

@@ -45,7 +45,7 @@ outside proves. The first record that differs is named.
 A FILE that ends with .zip is a bundle (audit bundle): its own sums and chain are checked.
 With --output json it prints one object: file, whole, records, head, broken, first_unproven,
 outside; of a bundle its manifest.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: maybeOne("one FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 1 && strings.HasSuffix(args[0], ".zip") {
 				return p.verifyBundle(args[0], heads+sink)

@@ -52,7 +52,7 @@ func newAuditList(p *program) *cobra.Command {
 		Long: `list shows the newest records of the controller's audit file, or of FILE. It needs no
 controller. The chain is checked on the way; exit code 1 when it is broken, after what
 stands before the break. With --output json it prints one record per line.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: maybeOne("one FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			records, broken := a.read(p, c, args)
 			if p.json() {
@@ -89,7 +89,7 @@ func newAuditExport(p *program) *cobra.Command {
 -o, each line is exactly the record's: a whole export can be checked with audit verify.
 As csv it is for spreadsheets: no cell can act as a formula, and long details are cut.
 An export of a broken record ends before the break, with exit code 1.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: maybeOne("one FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			write, ok := map[string]func(io.Writer, []app.AuditRecord) error{"jsonl": app.WriteAuditLines, "csv": app.WriteAuditCSV}[format]
 			if !ok {

@@ -85,7 +85,7 @@ func newResume(p *program) *cobra.Command {
 	cmd.Use, cmd.Short = "resume [ID]", "End a pause"
 	cmd.Long = `resume ends the pause of this ID (status lists them), of a federation, or all. Without
 any of these it ends the only pause that is set.`
-	cmd.Args = cobra.MaximumNArgs(1)
+	cmd.Args = maybeOne("the ID of one pause")
 	cmd.Flags().StringVar(&r.Federation, "federation", "", "the pauses of the federation of this `NAME`")
 	cmd.Flags().BoolVar(&r.All, "all", false, "every pause")
 	return cmd
@@ -96,7 +96,7 @@ func newUnlock(p *program) *cobra.Command {
 	cmd := newRelease(p, &r, (*app.Client).Unlock)
 	cmd.Use, cmd.Short = "unlock ID", "End a lock"
 	cmd.Long = `unlock ends the lock of this ID; status lists them.`
-	cmd.Args = cobra.ExactArgs(1)
+	cmd.Args = oneArgument("the ID of a lock (samlfailover status lists them)")
 	return cmd
 }
 

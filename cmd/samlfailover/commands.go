@@ -1,8 +1,6 @@
 package main
 
 import (
-	"strings"
-
 	"github.com/spf13/cobra"
 )
 
@@ -34,8 +32,11 @@ func newHelp() *cobra.Command {
 		Short: "Help about a command",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			target, rest, err := cmd.Root().Find(args)
-			if err != nil || len(rest) > 0 {
-				return usagef("no command %q; run: samlfailover --help", strings.Join(args, " "))
+			if err != nil || target == nil {
+				return unknownCommand(cmd.Root(), args[0])
+			}
+			if len(rest) > 0 {
+				return unknownCommand(target, rest[0])
 			}
 			target.InitDefaultHelpFlag()
 			return target.Help()

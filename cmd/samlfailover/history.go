@@ -26,7 +26,7 @@ remain. It asks the running controller.
 
 With --output json it prints {"moves":[..]}: each move as the journal keeps it, with its
 steps, notes, result and remaining hand steps.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: maybeOne("the ID of one move"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				r.Move = args[0]

@@ -137,7 +137,7 @@ func multiline(err error) string {
 
 // isUsage recognises cobra's own complaints, which have no type.
 func isUsage(err error) bool {
-	for _, s := range []string{"unknown command", "unknown flag", "unknown shorthand", "flag needs an argument", "invalid argument", "accepts ", "requires at least", "required flag"} {
+	for _, s := range []string{"unknown command", "unknown flag", "unknown shorthand", "flag needs an argument", "invalid argument", "required flag"} {
 		if strings.HasPrefix(err.Error(), s) {
 			return true
 		}
@@ -173,6 +173,7 @@ Every command answers in text for people, or with --output json for programs.`,
 	root.PersistentFlags().StringVar(&p.output, "output", "text", "`FORMAT` of the answer, text or json")
 	root.PersistentFlags().BoolVar(&p.verbose, "verbose", false, "log what happens in detail (on standard error)")
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(misread)
 	root.SetHelpCommand(newHelp())
 	for _, g := range commandGroups(p) {
 		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title + ":"})
@@ -182,18 +183,6 @@ Every command answers in text for people, or with --output json for programs.`,
 		}
 	}
 	return root
-}
-
-// noArguments refuses words that are no flags: for a command with commands
-// below it, the word was meant to be one of those.
-func noArguments(cmd *cobra.Command, args []string) error {
-	switch {
-	case len(args) == 0:
-		return nil
-	case cmd.HasSubCommands():
-		return usagef("no command %q in %q; see: %s --help", args[0], cmd.CommandPath(), cmd.CommandPath())
-	}
-	return usagef("%q: %s takes flags only; see: %s --help", args[0], cmd.CommandPath(), cmd.CommandPath())
 }
 
 func (p *program) json() bool { return p.output == "json" }

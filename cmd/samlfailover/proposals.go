@@ -23,7 +23,7 @@ func newProposals(p *program) *cobra.Command {
 each has and needs, and until when. With an ID it shows that one whole, with every app's
 before and after, decided or not; with --all those that were decided in the last 30 days
 too.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: maybeOne("the ID of one proposal"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				r.ID = args[0]
@@ -75,7 +75,7 @@ you interrupt this command, it goes on. Exit code 0 when every app was moved, 1 
 
 With --output json there is one object per line: {"type":"event",..} as things happen,
 at the end {"type":"result","proposal":..,"move":..}.`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArgument("the ID of a proposal (samlfailover proposals lists them)"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r.ID = args[0]
 			return withController(cmd.Context(), p, c, func(ctx context.Context, client *app.Client) error {
@@ -113,7 +113,7 @@ func newReject(p *program) *cobra.Command {
 		Long: `reject ends a proposal: it can no longer be approved. Approvers may, and whoever has
 proposed it. What the controller proposes by itself it does not propose again before the
 proposal would have expired, as long as it is the same move. Exit code 3 when it is refused.`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArgument("the ID of a proposal (samlfailover proposals lists them)"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r.ID = args[0]
 			return withController(cmd.Context(), p, c, func(ctx context.Context, client *app.Client) error {

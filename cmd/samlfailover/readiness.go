@@ -153,7 +153,7 @@ func newTrustExplain(p *program) *cobra.Command {
 the Region, which statement and condition of the trust policy decide about
 sts:AssumeRoleWithSAML, sts:TagSession and sts:SetSourceIdentity. ROLE is an ARN, or a
 name that only one role has. It looks at the last trust scan and asks no AWS.`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArgument("a ROLE (its ARN or name; samlfailover readiness lists them)"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if region == "" {
 				return usagef("name the Region with --region")

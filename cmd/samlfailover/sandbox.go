@@ -173,7 +173,7 @@ func newSandboxHeal(p *program) *cobra.Command {
 		Short: "End faults in the running sandbox (all, or those on TARGET)",
 		Long: `heal ends every fault that sandbox fault began, or those on TARGET alone, and says what
 is still broken.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: maybeOne("one TARGET"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.withSandbox(cmd.Context(), func(ctx context.Context, c *admin.Client) error {
 				target := ""

@@ -39,7 +39,9 @@ func newSandboxSlackType(p *program) *cobra.Command {
 		Short: "Type a slash command, such as: sandbox slack type status",
 		Long: `type sends what follows /samlfailover, signed as Slack signs it, and prints what the person
 sees at once. Exit code 1 when the controller did not acknowledge it in time.`,
-		Args: cobra.MinimumNArgs(1),
+		Args: func(cmd *cobra.Command, args []string) error {
+			return oneArgument("the TEXT to type")(cmd, args[:min(1, len(args))])
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r.Command = "/samlfailover " + strings.Join(args, " ")
 			return p.useSlack(cmd.Context(), r)
@@ -57,7 +59,7 @@ func newSandboxSlackClick(p *program) *cobra.Command {
 		Long: `click presses the button with this label, of the newest message in the channel that has
 one. What comes of it is in the channel: sandbox slack messages. Exit code 1 when the
 controller did not acknowledge it in time.`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArgument("the label of a BUTTON"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r.Button = args[0]
 			return p.useSlack(cmd.Context(), r)

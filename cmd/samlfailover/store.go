@@ -74,7 +74,7 @@ key in another place: records are in a backup as they are in the store, signed o
 encrypted.
 
 With --output json it prints the manifest.`,
-		Args: oneArgument("FILE"),
+		Args: oneArgument("the FILE of the backup"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			file := args[0]
 			if c.server == "" { // else the folder is another machine's
@@ -120,7 +120,7 @@ is void and ends as incomplete, and so are proposals. Look where each app points
 (samlfailover status), then move again if need be.
 
 With --output json it prints {"into":..,"manifest":{..}}.`,
-		Args: oneArgument("FILE"),
+		Args: oneArgument("the FILE of the backup"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := c.setup(p, slog.LevelError)
 			if err != nil {
@@ -141,16 +141,6 @@ With --output json it prints {"into":..,"manifest":{..}}.`,
 	c.flags(cmd, false)
 	cmd.Flags().StringVar(&into, "into", "", "the empty `DIR` to fill (default: the folder store in the config's store.dir)")
 	return cmd
-}
-
-// oneArgument wants exactly one word.
-func oneArgument(name string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) != 1 {
-			return usagef("%s takes one word, %s; see: %s --help", cmd.CommandPath(), name, cmd.CommandPath())
-		}
-		return nil
-	}
 }
 
 // showAlarms puts first what a person must look at now.

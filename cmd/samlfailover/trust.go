@@ -229,7 +229,7 @@ that was stopped or killed is finished with --resume and its id; no role is writ
 It shows the plan and asks first; where nobody is there to ask, give --yes. Exit code 1
 when a role could not be written or does not read back as meant.
 ` + streaming,
-		Args: cobra.MaximumNArgs(1),
+		Args: maybeOne("one plan FILE"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			p.streams = true
 			if resume != "" && len(args) > 0 {

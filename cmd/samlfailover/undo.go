@@ -28,7 +28,7 @@ aside, and is recorded. Exit code 3 when a rule holds it, 1 when not every app w
 
 --dry-run reads the apps and shows what would change; exit code 2 if something would.
 With --output json there is one object per line, as with move.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: maybeOne("the ID of one move"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				r.Move = args[0]

@@ -28,30 +28,70 @@ const (
 // large part, as they are or in a form in which programs write them. Secrets
 // are texts by name; those of fewer than six characters are left out.
 func Find(text string, secrets map[string]string) []string {
-	var out []string
-	for _, name := range slices.Sorted(maps.Keys(secrets)) {
-		if len(secrets[name]) >= shortest && slices.ContainsFunc(forms(secrets[name]), func(f string) bool { return holds(text, f) }) {
-			out = append(out, name)
+	var all search
+	for name, s := range secrets {
+		if len(s) < shortest {
+			continue
+		}
+		for _, form := range forms(s) {
+			for _, p := range pieces(form) {
+				all.add(name, p)
+			}
 		}
 	}
-	return out
+	return all.in(text)
 }
 
-// holds says whether a text holds one whole form, or as much of it as matters.
-func holds(text, form string) bool {
+// pieces are the parts of a form of which each counts as the whole.
+func pieces(form string) []string {
 	if len(form) <= piece {
-		return strings.Contains(text, form)
+		return []string{form}
 	}
-	for at := 0; at < len(form); at += piece / 2 {
-		at = min(at, len(form)-piece)
-		if strings.Contains(text, form[at:at+piece]) {
-			return true
+	var out []string
+	for at := 0; at < len(form)-piece; at += piece / 2 {
+		out = append(out, form[at:at+piece])
+	}
+	return append(out, form[len(form)-piece:])
+}
+
+// search looks for thousands of texts at once, in one pass: by their first six
+// bytes, of which a small table says whether any text begins so.
+type search struct {
+	begins [1 << 16]bool
+	texts  map[uint64][]named
+}
+
+type named struct{ name, text string }
+
+func mix(key uint64) uint16 { return uint16(key * 0x9e3779b97f4a7c15 >> 48) } // the golden ratio, as in Knuth's multiplicative hashing
+
+func (s *search) add(name, text string) {
+	if s.texts == nil {
+		s.texts = map[uint64][]named{}
+	}
+	var key uint64
+	for i := range shortest {
+		key = key<<8 | uint64(text[i])
+	}
+	s.begins[mix(key)] = true
+	s.texts[key] = append(s.texts[key], named{name, text})
+}
+
+func (s *search) in(text string) []string {
+	found := map[string]bool{}
+	var key uint64
+	for i := range len(text) {
+		key = (key<<8 | uint64(text[i])) & (1<<(8*shortest) - 1)
+		if i < shortest-1 || !s.begins[mix(key)] {
+			continue
 		}
-		if at == len(form)-piece {
-			break
+		for _, n := range s.texts[key] {
+			if strings.HasPrefix(text[i-shortest+1:], n.text) {
+				found[n.name] = true
+			}
 		}
 	}
-	return false
+	return slices.Sorted(maps.Keys(found))
 }
 
 // forms are the ways in which a secret may be written.

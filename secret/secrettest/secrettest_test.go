@@ -43,6 +43,9 @@ func TestLeaksAreFound(t *testing.T) {
 		if got := secrettest.Find("before "+write(marker)+" after", secrets); !slices.Equal(got, []string{"it"}) {
 			t.Errorf("%s: not found in %s", why, write(marker))
 		}
+		if got := secrettest.Find(write(marker), map[string]string{"it": marker, "other": other + "x"}); !slices.Equal(got, []string{"it"}) {
+			t.Errorf("%s: %q found where nothing else stands: %s", why, got, write(marker))
+		}
 		if got := secrettest.Find("before "+write(other)+" after", secrets); len(got) > 0 {
 			t.Errorf("%s: another secret was taken for it: %s", why, write(other))
 		}

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
 	"encoding/json"
 	"errors"
 	"io"
@@ -27,6 +29,33 @@ type lived struct {
 	env map[string]string
 }
 
+// worldKeys are shared by all worlds of the tests, to make them once.
+var worldKeys keyRing
+
+// keyRing makes keys when they are first needed. Safe for concurrent use.
+type keyRing struct {
+	mu   sync.Mutex
+	made []*rsa.PrivateKey
+}
+
+// turn gives a world keys of which no two are the same.
+func (k *keyRing) turn() func() (*rsa.PrivateKey, error) {
+	n := 0
+	return func() (*rsa.PrivateKey, error) {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if n == len(k.made) {
+			key, err := rsa.GenerateKey(rand.Reader, 2048)
+			if err != nil {
+				return nil, err
+			}
+			k.made = append(k.made, key)
+		}
+		n++
+		return k.made[n-1], nil
+	}
+}
+
 // newWorld serves a world until the test ends.
 func newWorld(t *testing.T) *lived {
 	t.Helper()
@@ -36,6 +65,7 @@ func newWorld(t *testing.T) *lived {
 // newWorldOf is newWorld with something different about the world.
 func newWorldOf(t *testing.T, o sandbox.Options) *lived {
 	t.Helper()
+	o.Seed.NewKey = worldKeys.turn()
 	o.Logger, o.Probing = slog.New(slog.DiscardHandler), "interval: 5s"
 	w, err := sandbox.New(o)
 	if err != nil {

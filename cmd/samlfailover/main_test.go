@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,14 +21,7 @@ import (
 // patience bounds every wait for something that happens by itself.
 const patience = 30 * time.Second
 
-// slots is how many tests run beside each other at least: most of them wait for a
-// process, a probe or a timeout most of the time. -parallel says otherwise.
-const slots = 4
-
 func TestMain(m *testing.M) {
-	if err := flag.Set("test.parallel", strconv.Itoa(max(slots, runtime.GOMAXPROCS(0)))); err != nil {
-		panic(err)
-	}
 	testscript.Main(m, map[string]func(){"samlfailover": main})
 }
 

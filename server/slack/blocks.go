@@ -85,7 +85,7 @@ const room = 2000
 func (p *page) list(lines []string, room int) {
 	begun := p.size
 	for i, l := range lines {
-		if p.size-begun+utf8.RuneCountInString(escape.Slack(l)) > room {
+		if p.size-begun+min(utf8.RuneCountInString(escape.Slack(l)), mostText) > room {
 			p.say(fmt.Sprintf("... and %d more; the same command of the command line tells all of them", len(lines)-i))
 			return
 		}

@@ -53,6 +53,40 @@ func manyProposal(state approval.State) approval.Proposal {
 	return p
 }
 
+// manyBrakes are pauses with reasons as long as people write them.
+func manyBrakes() (out []control.Brake) {
+	for i := range manyApps {
+		out = append(out, control.Brake{ID: fmt.Sprintf("pause-%d", i), Kind: failover.BrakePause, Federation: "workforce", By: "ada", Reason: strings.Repeat("change & more ", 70)})
+	}
+	return out
+}
+
+// manyMoves is a history of moves that all left every app behind.
+func manyMoves() control.History {
+	h := control.History{More: 980}
+	for i := range 20 {
+		r := manyResult()
+		m := control.PastMove{Remaining: r.HandSteps}
+		m.ID, m.Federation, m.To, m.Reason, m.Result = failover.MoveID(fmt.Sprintf("m%d", i)), "workforce", r.To, strings.Repeat("<why> ", 300), &r
+		h.Moves = append(h.Moves, m)
+	}
+	return h
+}
+
+// manyRegions is a federation in every Region that the catalogue has, none of
+// whose roles is ready.
+func manyRegions() control.Status {
+	f := manyStatus()
+	for _, e := range signin.Catalogue() {
+		r := control.RegionStatus{Region: e.Region, Reason: strings.Repeat("refused & refused ", 30), ScannedAt: time.Unix(1, 0), Roles: manyApps}
+		for i := range manyApps {
+			r.NotReady = append(r.NotReady, finding.Finding{Code: finding.RoleNotReady, Subject: fmt.Sprint(long, i), What: "no", Remedy: "look"})
+		}
+		f.Regions = append(f.Regions, r)
+	}
+	return control.Status{At: time.Unix(100, 0), Federations: []control.FederationStatus{f}}
+}
+
 // fits says what Slack would not take of a message, or what it does not tell.
 func fits(m message, tells ...string) (wrong []string) {
 	all, shown := 0, ""
@@ -105,15 +139,54 @@ func TestMessagesOfManyApps(t *testing.T) {
 	for i := range manyApps {
 		decision.Findings = append(decision.Findings, finding.Finding{Code: finding.ForeignACS, Subject: fmt.Sprint(long, i), What: "odd", Remedy: "look"})
 	}
+	regions, brakes := manyRegions(), manyBrakes()
+	decision.Brakes = brakes
+	health, err := healthPage(regions, "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ready, err := readinessPage(regions, "", "us-west-2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	waiting := control.ProposalList{}
+	for range manyApps {
+		waiting.Proposals = append(waiting.Proposals, manyProposal(approval.Open))
+	}
+	crowd := control.Status{At: time.Unix(100, 0)}
+	for i := range 60 {
+		c := manyStatus()
+		c.Name, c.Brakes = fmt.Sprint("workforce", i), brakes
+		crowd.Federations = append(crowd.Federations, c)
+	}
+	crowded, err := statusPage(crowd, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	why := control.Explanation{Federation: "workforce", Region: &regions.Federations[0].Regions[0]}
+	for range manyApps {
+		why.Lines = append(why.Lines, strings.Repeat("<evidence> ", 400))
+	}
+	const more = "there is more than Slack shows"
 	for name, c := range map[string]struct {
 		m     message
 		tells []string
 	}{
-		"status":   {status, []string{"297 of 300 apps sign in at us-east-1", "3 of 300 apps sign in at us-west-2", escape.Slack(fmt.Sprint(long, 99)) + " signs in at us-west-2", "propose [approval]: us-east-1 is down"}},
-		"proposal": {proposalPage(manyProposal(approval.Open)), []string{"0 of 2 approvals", "Approve", "Reject", "and 8"}},
-		"plan":     {planPage(decision), []string{"what would change this: nothing"}},
-		"end":      {j.settled(t.Context(), r, &done), []string{"Open the AWS tile again.", "carried out as move m1", "0 of 2 approvals"}},
-		"live":     {l.page(), []string{"the move has begun", "301 apps so far", escape.Slack(fmt.Sprint(long, 299)) + ": ", unfinished}},
+		"health":      {health, []string{"what the probes say"}},
+		"readiness":   {ready, []string{"us-west-2: 0 of 300 roles are ready", "more; the same command"}},
+		"proposals":   {proposalsPage(waiting), []string{"and 2", "Type proposals ID"}},
+		"history":     {historyPage(manyMoves(), time.Unix(100, 0)), []string{"m0: ", "reason: ", more}},
+		"explanation": {explainPage(why), []string{"workforce: why", more}},
+		"pause":       {pausedPage(control.BrakeAnswer{Brake: brakes[0], Moving: []string{"m1"}}), []string{"goes on: m1"}},
+		"resume":      {resumedPage(control.ReleaseAnswer{Released: brakes, Left: brakes}), []string{"Released", "still in force:"}},
+		"held":        {heldPage(decision), []string{"Nothing was moved", "what would change this: nothing", "pause-0"}},
+		"crowd":       {crowded, []string{"workforce0, mode approve", more}},
+		"refusal":     {refusal(&control.Failure{Kind: control.Held, Message: strings.Repeat("& ", 9000)}), []string{"held: "}},
+		"status":      {status, []string{"297 of 300 apps sign in at us-east-1", "3 of 300 apps sign in at us-west-2", escape.Slack(fmt.Sprint(long, 99)) + " signs in at us-west-2", "propose [approval]: us-east-1 is down"}},
+		"proposal":    {proposalPage(manyProposal(approval.Open)), []string{"0 of 2 approvals", "Approve", "Reject", "and 8"}},
+		"plan":        {planPage(decision), []string{"what would change this: nothing"}},
+		"end":         {j.settled(t.Context(), r, &done), []string{"Open the AWS tile again.", "carried out as move m1", "0 of 2 approvals"}},
+		"live":        {l.page(), []string{"the move has begun", "301 apps so far", escape.Slack(fmt.Sprint(long, 299)) + ": ", unfinished}},
 	} {
 		for _, wrong := range fits(c.m, c.tells...) {
 			t.Errorf("%s: %s", name, wrong)

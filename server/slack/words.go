@@ -70,11 +70,7 @@ func (p *page) findings(all []control.Finding) {
 }
 
 func (p *page) brakes(all []control.Brake, now time.Time) {
-	for _, b := range all {
-		if b.Holds(now) {
-			p.say(string(b.Kind) + " " + b.ID + ": " + b.String())
-		}
-	}
+	p.list(brakeLines(slices.DeleteFunc(slices.Clone(all), func(b control.Brake) bool { return !b.Holds(now) })), room)
 }
 
 // plan tells the steps of a move. What a terminal would show is shown.
@@ -343,12 +339,19 @@ func (p *page) result(r control.MoveResult) {
 	p.list(lines, room)
 }
 
-func (p *page) brake(b control.Brake) { p.say(string(b.Kind) + " " + b.ID + ": " + b.String()) }
+func brakeLines(all []control.Brake) (lines []string) {
+	for _, b := range all {
+		lines = append(lines, string(b.Kind)+" "+b.ID+": "+b.String())
+	}
+	return lines
+}
 
 func pausedPage(a control.BrakeAnswer) message {
 	var p page
 	p.head("Paused")
-	p.brake(a.Brake)
+	for _, l := range brakeLines([]control.Brake{a.Brake}) {
+		p.say(l)
+	}
 	if len(a.Moving) > 0 {
 		p.say("a move that runs already goes on: " + strings.Join(a.Moving, ", "))
 	}
@@ -362,16 +365,12 @@ func resumedPage(a control.ReleaseAnswer) message {
 	} else {
 		p.head("Released")
 	}
-	for _, b := range a.Released {
-		p.brake(b)
-	}
+	p.list(brakeLines(a.Released), room)
 	if len(a.Left) > 0 {
 		p.gap()
 		p.say("still in force:")
 	}
-	for _, b := range a.Left {
-		p.brake(b)
-	}
+	p.list(brakeLines(a.Left), room)
 	return p.message()
 }
 
@@ -443,9 +442,11 @@ func proposalsPage(l control.ProposalList) message {
 		p.proposal(l.Proposals[0])
 	default:
 		p.head("Proposals")
+		var lines []string
 		for _, r := range l.Proposals {
-			p.say(fmt.Sprintf("%s for %s by %s: %s, %d of %d approvals, expires %s", r.ID, r.Federation, r.By, r.State, r.Count(), r.Need, clock(r.Expires)))
+			lines = append(lines, fmt.Sprintf("%s for %s by %s: %s, %d of %d approvals, expires %s", r.ID, r.Federation, r.By, r.State, r.Count(), r.Need, clock(r.Expires)))
 		}
+		p.list(lines, 2*room)
 		p.say("Type proposals ID for one of them with its buttons, or approve ID, or reject ID REASON.")
 	}
 	return p.message()

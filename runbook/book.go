@@ -238,10 +238,12 @@ func (b builder) readiness(r signin.Region) Readiness {
 			out.More++
 			continue
 		}
-		gap := Gap{Role: n.Subject}
-		n.Subject = ""
-		gap.Why = n.Error()
-		out.NotReady = append(out.NotReady, gap)
+		// Not the remedy: on that day neither this program nor IAM may answer.
+		why := n.Why
+		if why == "" {
+			why = n.What
+		}
+		out.NotReady = append(out.NotReady, Gap{Role: n.Subject, Why: why})
 	}
 	return out
 }

@@ -149,7 +149,8 @@ func verify(r signin.Region, f federation.Federation) []string {
 		return nil
 	}
 	out := []string{
-		"Is the Region there? This must print 200: curl -sS -o /dev/null -w '%{http_code}\\n' " + acs.MetadataURL(),
+		// A Region that swallows connections would keep curl waiting for minutes.
+		"Is the Region there? This must print 200, within 10 seconds: curl -sS -m 10 -o /dev/null -w '%{http_code}' " + acs.MetadataURL(),
 		"Open the app's page in the IdP again, in another window, and compare every field with this paper, letter by letter.",
 		"Sign in to AWS through the lead app's tile in a private window. Before the last click the browser's developer tools show a POST to " + acs.String() + ", or to the same host.",
 	}

@@ -67,7 +67,7 @@ func newBrake(p *program, r *control.BrakeRequest, set func(*app.Client, context
 	c.flags(cmd, false)
 	c.remote(cmd)
 	cmd.Flags().StringVar(&r.Reason, "reason", "", "`TEXT` for the record: why, in words that others will read")
-	cmd.Flags().StringVar(&r.For, "for", "", "how long it holds, such as 90m or 2h; without it, until it is released (`DURATION`)")
+	cmd.Flags().StringVar(&r.For, "for", "", "hold for this `DURATION`, such as 90m or 2h; without it, until it is released")
 	return cmd
 }
 

@@ -182,6 +182,7 @@ Every command answers in text for people, or with --output json for programs.`,
 			root.AddCommand(c)
 		}
 	}
+	exemplify(root)
 	return root
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -64,7 +65,7 @@ func (p *program) showAlerting(a admin.Alerting) error {
 		return p.printJSON(a)
 	}
 	if a.Answer != "" {
-		p.line("The controller answered: %s", escape.Terminal(a.Answer))
+		p.line("The controller answered: %s", escape.Terminal(strings.TrimSpace(a.Answer)))
 	}
 	rows := [][]string{{"INCIDENT", "STATUS", "KEY", "TITLE"}}
 	for _, i := range a.Incidents {

@@ -143,7 +143,7 @@ func (t Trust) Explain(ctx context.Context, name string, region signin.Region) (
 	}
 	switch len(found) {
 	case 0:
-		return RoleExplanation{}, fail(NotFound, "the last scan, of %s, saw no federated role %q in federation %s", snap.TakenAt.UTC().Format(time.RFC3339), name, t.Federation.Name)
+		return RoleExplanation{}, fail(NotFound, "the last scan, of %s, saw no federated role %q in federation %s; next: samlfailover readiness lists them", snap.TakenAt.UTC().Format(time.RFC3339), name, t.Federation.Name)
 	case 1:
 	default:
 		var arns []string

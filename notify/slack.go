@@ -101,14 +101,20 @@ func slackText(n Notice) string {
 	for _, l := range n.Lines {
 		b.WriteString("\n> " + escape.Slack(l))
 	}
+	var people strings.Builder
 	if len(n.UserText) > 0 {
-		b.WriteString("\nTell the people who sign in:")
+		people.WriteString("\nTell the people who sign in:")
 	}
 	for _, l := range n.UserText {
-		b.WriteString("\n• " + escape.Slack(l))
+		people.WriteString("\n• " + escape.Slack(l))
 	}
-	return shortenWhole(b.String(), longestText)
+	// What people are to be told is short, and long lists must not crowd it out.
+	tell := shortenWhole(people.String(), longestText/2)
+	return shortenWhole(b.String(), longestText-len(tell)-len(cutMark)) + tell
 }
+
+// cutMark stands where lines were left out.
+const cutMark = "\n... (cut)"
 
 // shortenWhole cuts after a whole line where it can, so that no entity is cut in
 // two.
@@ -118,7 +124,7 @@ func shortenWhole(s string, most int) string {
 	}
 	s = s[:most]
 	if i := strings.LastIndexByte(s, '\n'); i > 0 {
-		return s[:i] + "\n... (cut)"
+		return s[:i] + cutMark
 	}
 	if i := strings.LastIndexByte(s, '&'); i > most-8 {
 		s = s[:i]

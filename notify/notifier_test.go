@@ -224,7 +224,8 @@ func TestTellNeverWaits(t *testing.T) {
 			t.Errorf("telling took %s", took)
 		}
 		time.Sleep(20 * time.Second)
-		if got := w.siem.events(t); len(got) < 5 || got[1] != "confirmed" {
+		// A warning may make way for the many pages, before it is sent; what is critical does not.
+		if got := w.siem.events(t); len(got) < 5 || !slices.Contains(got[:2], "confirmed") {
 			t.Errorf("the other sink was told %d messages: %q", len(got), got[:min(5, len(got))])
 		}
 		if st := w.n.Status()[1]; st.Lost == 0 {

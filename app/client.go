@@ -68,7 +68,7 @@ func Dial(dataDir string) (*Client, error) {
 	}
 	token, err := place.ReadToken()
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w (%s); start one with: samlfailover serve", ErrNoController, dataDir)
+		return nil, fmt.Errorf("%w (%s); start one here with: samlfailover serve, or ask one elsewhere with: --server URL", ErrNoController, dataDir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w; run the command as the user that runs the controller", err)
@@ -253,7 +253,7 @@ func (c *Client) send(ctx context.Context, method, path string, body any) (*http
 	req.Header.Set("Content-Type", "application/json")
 	res, err := c.http.Do(req)
 	if c.local && (errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist)) {
-		return nil, fmt.Errorf("%w; start one with: samlfailover serve", ErrNoController)
+		return nil, fmt.Errorf("%w; start one here with: samlfailover serve, or ask one elsewhere with: --server URL", ErrNoController)
 	}
 	if err != nil && !c.local {
 		return nil, fmt.Errorf("ask the controller at %s: %w; next: check the URL and the network, or run the command on the controller's machine", strings.TrimSuffix(c.base, api.CommandsBase), err)

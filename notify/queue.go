@@ -234,9 +234,9 @@ func (q *queue) try(ctx context.Context, it *item) error {
 	within, cancel := context.WithTimeout(ctx, sendWithin)
 	defer cancel()
 	_, err := q.To.Send(within, it.Notice)
-	if ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
-	}
+	} // what has arrived is noted also at the end, or the next leader sends it again
 	final := errors.Is(err, ErrRefused)
 	q.mu.Lock()
 	it.Tries++
